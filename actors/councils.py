@@ -1,0 +1,77 @@
+"""The councils as every actor sees them: a cache in step with what is stored."""
+
+import logging
+from collections.abc import Callable
+
+from actors.bus import Bus, Message, Record, Subscription
+from schemas.codec import decode
+from schemas.council import Council
+from schemas.errors import BadMessage
+from subjects import names
+from subjects.streams import COUNCILS
+
+log = logging.getLogger(__name__)
+
+
+class CouncilDirectory:
+    """Councils by role. Changes arrive after they are stored; a miss is looked up in the store.
+
+    A change missed while disconnected is made good by `refresh`, which actors call when idle.
+    """
+
+    def __init__(self, bus: Bus, changed: Callable[[], None] = lambda: None) -> None:
+        self._bus = bus
+        self._changed = changed
+        self._known: dict[str, tuple[int, Council]] = {}
+        self._subscription: Subscription | None = None
+
+    async def start(self) -> None:
+        """Subscribe first, read then: nothing falls between."""
+        self._subscription = await self._bus.serve(names.ANY_COUNCIL_CHANGE, self._on_change)
+        await self.refresh()
+
+    async def drain(self) -> None:
+        """Learn of no further change."""
+        if self._subscription is not None:
+            await self._subscription.close()
+
+    async def refresh(self) -> None:
+        """Read every council from the store. Raises Unavailable."""
+        for record in await self._bus.last(COUNCILS, [names.ANY_COUNCIL]):
+            self._learn(record.sequence, record.body)
+
+    async def _on_change(self, message: Message) -> None:
+        self._learn(int(message.headers.get("Nats-Sequence", "0")), message.body)
+
+    def _learn(self, sequence: int, body: bytes) -> None:
+        try:
+            council = decode(Council, body)
+        except BadMessage as error:
+            log.warning("stored council does not decode sequence=%d error=%s", sequence, error)
+            return
+        known = self._known.get(council.role)
+        if known is None or known[0] < sequence:
+            self._known[council.role] = (sequence, council)
+            self._changed()
+
+    async def find(self, role: str) -> Council | None:
+        """The council of a role, or None when there is none. Raises Unavailable."""
+        known = self._known.get(role)
+        if known is not None and not known[1].deleted:
+            return known[1]
+        stored = await self.stored(role)
+        if stored is None:
+            return None
+        self._learn(stored.sequence, stored.body)
+        council = self._known[role][1]
+        return None if council.deleted else council
+
+    async def stored(self, role: str) -> Record | None:
+        """The stored message of a role, a deleted council's included. Raises Unavailable."""
+        records = await self._bus.last(COUNCILS, [names.council_stored(role)])
+        return records[0] if records else None
+
+    def all(self) -> tuple[Council, ...]:
+        """Every council known, by role."""
+        councils = (council for _, council in self._known.values() if not council.deleted)
+        return tuple(sorted(councils, key=lambda council: council.role))

@@ -1,0 +1,96 @@
+"""Pages of deliberations, newest first, read backwards from a stream that only reads forwards.
+
+Openings are scanned in windows of sequences that end where the page before ended. The cost of a
+page depends on the page, not on how much is stored.
+"""
+
+from collections.abc import Set as AbstractSet
+
+from actors.bus import Bus, Record
+from schemas.codec import decode
+from schemas.deliberation import ListQuery, Opened, Status
+from schemas.errors import BadMessage
+from schemas.result import Deliberation, Page, Summary
+from subjects import names
+from subjects.streams import DELIBERATIONS
+
+FIRST_WINDOW = 512
+MAX_WINDOW = 65_536
+MAX_SCANNED = 10_000
+"""Openings looked at for one page: a rare filter gives a short page and a cursor to go on."""
+
+BATCH = 256
+OUTCOMES_AT_ONCE = 256
+
+
+async def page(bus: Bus, query: ListQuery, started: AbstractSet[str]) -> Page:
+    """One page for `query`; `started` are tasks known to be in progress. Raises Unavailable."""
+    end = query.cursor or await bus.last_sequence(DELIBERATIONS) + 1
+    window, scanned = FIRST_WINDOW, 0
+    found: list[Summary] = []
+    while end > 1 and scanned < MAX_SCANNED:
+        begin = max(end - window, 1)
+        openings = await _openings(bus, begin, end)
+        scanned += len(openings)
+        for at in range(0, len(openings), OUTCOMES_AT_ONCE):
+            chunk = openings[at : at + OUTCOMES_AT_ONCE]
+            for summary, sequence in await _summaries(bus, chunk, started):
+                if _matches(summary, query):
+                    found.append(summary)
+                    if len(found) == query.limit:
+                        return Page(deliberations=tuple(found), cursor=sequence)
+        end = begin
+        window = min(window * 2, MAX_WINDOW)
+    return Page(deliberations=tuple(found), cursor=end if end > 1 else None)
+
+
+async def _openings(bus: Bus, begin: int, end: int) -> list[Record]:
+    """Openings in [begin, end), newest first."""
+    openings: list[Record] = []
+    start = begin
+    while start < end:
+        records = await bus.scan(DELIBERATIONS, names.ANY_OPENED, start, BATCH)
+        openings += [record for record in records if record.sequence < end]
+        if len(records) < BATCH:
+            break
+        start = records[-1].sequence + 1
+    return openings[::-1]
+
+
+async def _summaries(
+    bus: Bus, openings: list[Record], started: AbstractSet[str]
+) -> list[tuple[Summary, int]]:
+    ids = [names.task_of(record.subject) or "" for record in openings]
+    outcomes = {
+        names.task_of(record.subject): record
+        for record in await bus.last(DELIBERATIONS, [names.any_outcome_of(each) for each in ids])
+    }
+    summaries = []
+    for record, task_id in zip(openings, ids, strict=True):
+        try:
+            opened = decode(Opened, record.body)
+        except BadMessage:
+            continue  # garbage on the subject; the dispatcher has set it aside
+        summaries.append((_summary(opened, outcomes.get(task_id), started), record.sequence))
+    return summaries
+
+
+def _summary(opened: Opened, outcome: Record | None, started: AbstractSet[str]) -> Summary:
+    status: Status = "IN_PROGRESS" if opened.task_id in started else "PENDING"
+    duration_ms, winner = 0, None
+    if outcome is not None:
+        ended = decode(Deliberation, outcome.body)
+        status, duration_ms, winner = ended.status, ended.duration_ms, ended.winner_id
+    return Summary(
+        task_id=opened.task_id,
+        role=opened.request.role,
+        status=status,
+        created_at_ms=opened.opened_at_ms,
+        task_description=opened.request.task_description[:120],
+        duration_ms=duration_ms,
+        winner_id=winner,
+    )
+
+
+def _matches(summary: Summary, query: ListQuery) -> bool:
+    return query.status in (None, summary.status) and query.role in (None, summary.role)

@@ -1,0 +1,196 @@
+"""The bus over NATS: JetStream on top of one connection."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+from actors import jetstream, nats_pull
+from actors.bus import Headers, Message, Record, Stored, Unavailable
+from actors.nats_core import Connection
+from actors.settings import BusSettings
+from subjects.streams import ConsumerSpec, StreamSpec
+
+ATTEMPT_S = 2.0
+RETRY_WAIT_S = 0.1
+STORE_DEADLINE_S = 10.0
+_BATCH_ENDS = ("204", "404", "408", "413", "503")
+
+
+async def connect(settings: BusSettings, name: str, *, timeout_s: float = 10.0) -> "NatsBus":
+    """Return a connected bus. Raises Unavailable, as `Connection.open` does."""
+    bus = NatsBus(name)
+    await bus.open(settings, timeout_s)
+    return bus
+
+
+class NatsBus(Connection):
+    """`actors.bus.Bus` over one NATS connection."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._requests: set[nats_pull.Requests] = set()
+        self._collectors: dict[str, Callable[[Message], None]] = {}
+        self._replies: nats_pull.Inbox
+        self._count = 0
+
+    async def open(self, settings: BusSettings, timeout_s: float) -> None:
+        """See `Connection.open`; opens the inbox that all reads with many replies share."""
+        await super().open(settings, timeout_s)
+        self._replies = await self.inbox(self._on_collected)
+
+    def on_reconnected(self) -> None:
+        """Pull requests sent to the server that went are sent anew."""
+        for requests in self._requests:
+            requests.reset()
+
+    async def store(
+        self,
+        subject: str,
+        body: bytes,
+        *,
+        message_id: str = "",
+        once: str = "",
+        after: int = 0,
+        headers: Headers | None = None,
+    ) -> Stored:
+        """See `actors.bus.Bus`.
+
+        An attempt of unknown outcome is repeated as it was: the message id or the
+        compare-and-set makes that harmless.
+        """
+        sent = dict(headers or {})
+        if message_id:
+            sent[jetstream.MESSAGE_ID] = message_id
+        if once:
+            sent[jetstream.EXPECTED_LAST] = str(after)
+            sent[jetstream.EXPECTED_LAST_FILTER] = once
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + STORE_DEADLINE_S
+        while True:
+            try:
+                reply = await self.request(subject, body, sent or None, ATTEMPT_S)
+                return jetstream.receipt(reply.body)
+            except Unavailable:
+                if loop.time() + RETRY_WAIT_S > deadline:
+                    raise
+                await asyncio.sleep(RETRY_WAIT_S)
+
+    def _on_collected(self, message: Message) -> None:
+        collect = self._collectors.get(message.subject.rpartition(".")[2])
+        if collect is not None:
+            collect(message)
+
+    async def _collect(
+        self,
+        subject: str,
+        body: bytes,
+        *,
+        stall_s: float,
+        total_s: float,
+        last: Callable[[Message], bool],
+    ) -> list[Message]:
+        self._count += 1
+        token = str(self._count)
+        replies: asyncio.Queue[Message] = asyncio.Queue()
+        self._collectors[token] = replies.put_nowait
+        gathered: list[Message] = []
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + total_s
+        try:
+            await self.publish(subject, body, reply=f"{self._replies.prefix}.{token}")
+            while (left := deadline - loop.time()) > 0:
+                wait_s = min(left, stall_s) if gathered else left
+                async with asyncio.timeout(wait_s):
+                    reply = await replies.get()
+                gathered.append(reply)
+                if last(reply):
+                    break
+        except TimeoutError:
+            pass
+        finally:
+            del self._collectors[token]
+        return gathered
+
+    async def gather(
+        self, subject: str, body: bytes, stall_s: float, total_s: float
+    ) -> Sequence[Message]:
+        """See `actors.bus.Bus`."""
+        replies = await self._collect(
+            subject, body, stall_s=stall_s, total_s=total_s, last=_is_no_responders
+        )
+        return [reply for reply in replies if not _is_no_responders(reply)]
+
+    async def _direct_get(self, stream: str, query: Mapping[str, Any]) -> list[Record]:
+        subject = f"$JS.API.DIRECT.GET.{stream}"
+        body = jetstream.encode(query)
+        replies = await self._collect(
+            subject, body, stall_s=ATTEMPT_S, total_s=STORE_DEADLINE_S, last=_ends_batch
+        )
+        if not replies or not _ends_batch(replies[-1]):
+            raise Unavailable(f"reading from {stream} was cut short")
+        end = replies.pop().headers.get(jetstream.STATUS)
+        if end not in ("204", "404"):
+            raise Unavailable(f"reading from {stream} failed with status {end}")
+        return [jetstream.direct_record(reply.headers, reply.body) for reply in replies]
+
+    async def last(self, stream: str, filters: Sequence[str]) -> Sequence[Record]:
+        """See `actors.bus.Bus`."""
+        return await self._direct_get(stream, {"multi_last": list(filters)})
+
+    async def scan(
+        self, stream: str, subject: str, start: int = 1, batch: int = 256
+    ) -> Sequence[Record]:
+        """See `actors.bus.Bus`."""
+        query = {"seq": max(start, 1), "next_by_subj": subject, "batch": batch}
+        return await self._direct_get(stream, query)
+
+    async def last_sequence(self, stream: str) -> int:
+        """See `actors.bus.Bus`."""
+        return int((await self.api(f"STREAM.INFO.{stream}", {})).state.get("last_seq", 0))
+
+    async def api(self, subject: str, body: Any) -> jetstream.ApiReply:
+        """Call `$JS.API.<subject>`. Raises Unavailable, or BusError in JetStream's words."""
+        reply = await self.request(f"$JS.API.{subject}", jetstream.encode(body))
+        return jetstream.reply(reply.body)
+
+    async def ensure(self, stream: StreamSpec, *, update: bool = False) -> None:
+        """See `actors.bus.Bus`."""
+        config = jetstream.stream_config(stream)
+        body = jetstream.encode(config)
+        reply = await self.request(
+            f"$JS.API.STREAM.CREATE.{stream.name}", body, None, STORE_DEADLINE_S
+        )
+        if jetstream.name_in_use(reply.body):
+            if update:
+                await self.api(f"STREAM.UPDATE.{stream.name}", config)
+        else:
+            jetstream.reply(reply.body)
+
+    async def pull(self, consumer: ConsumerSpec) -> nats_pull.Pull:
+        """See `actors.bus.Bus`."""
+        config = jetstream.durable_config(consumer)
+        await self.api(
+            f"CONSUMER.DURABLE.CREATE.{consumer.stream}.{consumer.durable}",
+            {"stream_name": consumer.stream, "config": config},
+        )
+        requests = nats_pull.Requests(self, consumer.stream, consumer.durable)
+        await requests.open()
+        return nats_pull.Pull(self, requests, self._register(requests))
+
+    def _register(self, requests: nats_pull.Requests) -> Callable[[], None]:
+        self._requests.add(requests)
+        return lambda: self._requests.discard(requests)
+
+    def follow(
+        self, stream: str, filters: Sequence[str], *, since_ms: int
+    ) -> AsyncIterator[Record | None]:
+        """See `actors.bus.Bus`."""
+        return nats_pull.follow(self, self._register, stream, filters, since_ms=since_ms)
+
+
+def _is_no_responders(message: Message) -> bool:
+    return message.headers.get(jetstream.STATUS) == "503"
+
+
+def _ends_batch(message: Message) -> bool:
+    return message.headers.get(jetstream.STATUS, "") in _BATCH_ENDS

@@ -1,0 +1,227 @@
+"""One NATS connection: the only module that imports `nats`, and the guard against its traps.
+
+Traps named N1… are those of nats-py 2.16 that a test in `tests/bus/` reproduces:
+a `CancelledError` let out of a callback ends its subscription silently (N1); callbacks run one
+after the other (N4); the error callback is awaited inside the read loop (N5); publishing while
+disconnected is buffered and lost (N9); a half-open link is noticed after minutes (N12).
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from nats import errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
+
+from actors.bus import Handler, Headers, Message, TooLarge, Unavailable
+from actors.settings import BusSettings
+from actors.tasks import TaskSet
+
+log = logging.getLogger(__name__)
+
+PING_INTERVAL_S = 5
+MAX_OUTSTANDING_PINGS = 2
+RECONNECT_WAIT_S = 0.2
+_NO_HEADERS: Headers = {}
+
+
+class Connection:
+    """The core NATS half of `actors.bus.Bus`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.slow_consumers = 0
+        self.reconnects = 0
+        self.closed = asyncio.Event()
+        self._nc: Client = Client()
+        self._tasks = TaskSet(f"bus {name}")
+        self._denied = asyncio.Event()
+        self._last_error: Exception | None = None
+
+    async def open(self, settings: BusSettings, timeout_s: float) -> None:
+        """Connect, trying again until `timeout_s` is over; afterwards reconnect for ever.
+
+        Raises Unavailable when no server answers in time or our credentials are refused.
+        """
+        connecting = asyncio.ensure_future(self._nc.connect(**self._options(settings)))
+        denied = asyncio.ensure_future(self._denied.wait())
+        try:
+            await asyncio.wait(
+                (connecting, denied), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not connecting.done() or connecting.exception() is not None:
+                why = "refuses our credentials" if denied.done() else "does not answer"
+                raise Unavailable(f"{settings.url} {why}: {self._last_error!r}")
+        finally:
+            connecting.cancel()
+            denied.cancel()
+
+    def _options(self, settings: BusSettings) -> dict[str, Any]:
+        context = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None
+        return {
+            "servers": settings.url.split(","),
+            "name": self.name,
+            "user_credentials": settings.creds_file or None,
+            "user": settings.user or None,
+            "password": settings.password or None,
+            "token": settings.token or None,
+            "tls": context,
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": RECONNECT_WAIT_S,
+            "connect_timeout": 2,
+            "ping_interval": PING_INTERVAL_S,
+            "max_outstanding_pings": MAX_OUTSTANDING_PINGS,
+            "pending_size": -1,
+            "error_cb": self._on_error,
+            "disconnected_cb": self._on_disconnected,
+            "reconnected_cb": self._on_reconnected,
+            "closed_cb": self._on_closed,
+        }
+
+    async def _on_error(self, error: Exception) -> None:
+        # Awaited inside nats-py's read loop (N5): only note it.
+        self._last_error = error
+        if isinstance(error, errors.SlowConsumerError):
+            self.slow_consumers += 1
+        elif isinstance(error, errors.AuthorizationError):
+            self._denied.set()
+
+    async def _on_disconnected(self) -> None:
+        if not self._nc.is_closed:
+            log.warning("disconnected name=%s", self.name)
+
+    async def _on_reconnected(self) -> None:
+        self.reconnects += 1
+        log.warning("reconnected name=%s", self.name)
+        self.on_reconnected()
+
+    def on_reconnected(self) -> None:
+        """Called when the link is back; what was asked of the old server is lost."""
+
+    async def _on_closed(self) -> None:
+        self.closed.set()
+
+    @property
+    def max_payload(self) -> int:
+        """See `actors.bus.Bus`."""
+        return self._nc.max_payload
+
+    async def publish(
+        self, subject: str, body: bytes, headers: Headers | None = None, reply: str = ""
+    ) -> None:
+        """See `actors.bus.Bus`."""
+        self._check_size(body)
+        try:
+            await self._nc.publish(
+                subject, body, reply=reply, headers=dict(headers) if headers else None
+            )
+        except (errors.Error, OSError) as error:
+            raise Unavailable(f"not published: {error!r}") from error
+
+    def _check_size(self, body: bytes) -> None:
+        if len(body) > self._nc.max_payload:
+            raise TooLarge(len(body), self._nc.max_payload)
+
+    async def request(
+        self, subject: str, body: bytes, headers: Headers | None = None, timeout_s: float = 5.0
+    ) -> Message:
+        """See `actors.bus.Bus`."""
+        self._check_size(body)
+        try:
+            reply = await self._nc.request(
+                subject, body, timeout=timeout_s, headers=dict(headers) if headers else None
+            )
+        except errors.NoRespondersError:
+            raise Unavailable(f"nobody answers on {subject}") from None
+        except errors.TimeoutError:
+            raise Unavailable(f"no answer on {subject} within {timeout_s:g} s") from None
+        except (errors.Error, OSError) as error:
+            raise Unavailable(f"not sent: {error!r}") from error
+        return _message(reply)
+
+    async def serve(self, subject: str, handler: Handler, queue: str = "") -> "Serving":
+        """See `actors.bus.Bus`.
+
+        Every message gets a task of its own, so that nothing a handler does can end or delay
+        the subscription (N1, N4).
+        """
+
+        async def hand_over(message: Msg) -> None:
+            self._tasks.spawn(handler(_message(message)), subject)
+
+        try:
+            subscription = await self._nc.subscribe(subject, queue=queue, cb=hand_over)
+            await self._nc.flush()
+        except (errors.Error, OSError) as error:
+            raise Unavailable(f"cannot subscribe to {subject}: {error!r}") from error
+        return Serving(subscription)
+
+    async def inbox(self, handler: Callable[[Message], None]) -> "Inbox":
+        """Open a reply subject for many replies; `handler` must neither block nor raise."""
+        prefix = self._nc.new_inbox()
+
+        async def receive(message: Msg) -> None:
+            handler(_message(message))
+
+        try:
+            subscription = await self._nc.subscribe(f"{prefix}.*", cb=receive)
+        except (errors.Error, OSError) as error:
+            raise Unavailable(f"cannot open an inbox: {error!r}") from error
+        return Inbox(prefix, subscription)
+
+    async def healthy(self, timeout_s: float = 2.0) -> bool:
+        """See `actors.bus.Bus`. `is_connected` stays true on a dead link, so it is not asked."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._nc.flush(timeout=timeout_s)  # type: ignore[arg-type]
+        except (errors.Error, OSError, TimeoutError):
+            return False
+        return self._nc.is_connected
+
+    async def close(self) -> None:
+        """See `actors.bus.Bus`. Own tasks end first: `drain` does not wait for them (N7)."""
+        await self._tasks.join(timeout_s=5.0)
+        try:
+            async with asyncio.timeout(2.0):
+                await self._nc.flush()
+        except (errors.Error, OSError, TimeoutError) as error:
+            log.info("closing without a last flush name=%s reason=%r", self.name, error)
+        await self._nc.close()
+
+
+class Serving:
+    """A running subscription of `NatsBus.serve`."""
+
+    def __init__(self, subscription: NatsSubscription) -> None:
+        self._subscription = subscription
+
+    async def close(self) -> None:
+        """See `actors.bus.Subscription`."""
+        try:
+            async with asyncio.timeout(2.0):
+                await self._subscription.drain()  # type: ignore[no-untyped-call]
+        except (errors.Error, OSError, TimeoutError) as error:
+            log.info("subscription left undrained reason=%r", error)
+
+
+class Inbox:
+    """A reply subject `<prefix>.*` of our own."""
+
+    def __init__(self, prefix: str, subscription: NatsSubscription) -> None:
+        self.prefix = prefix
+        self._subscription = subscription
+
+    async def close(self) -> None:
+        """Receive nothing more."""
+        try:
+            await self._subscription.unsubscribe()
+        except (errors.Error, OSError) as error:
+            log.debug("inbox left open reason=%r", error)
+
+
+def _message(message: Msg) -> Message:
+    return Message(message.subject, message.data, message.headers or _NO_HEADERS, message.reply)

@@ -1,0 +1,153 @@
+"""The mixture of samples that training draws from, and the held-out samples of each kind."""
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from actors import prompts
+from corpus import ballots, closed, reviews
+from corpus.peers import Peer, draw_peers, show
+from corpus.personas import made_up, seat
+from corpus.proposals import propose
+from corpus.tasks import make_task
+from corpus.words import Lexicon
+
+WEIGHTS = {
+    "propose": 0.34,
+    "closed": 0.26,
+    "ballot": 0.16,
+    "judge": 0.06,
+    "critique": 0.08,
+    "revise": 0.06,
+    "synthesize": 0.04,
+}
+EASY = {"propose": 0.55, "closed": 0.2, "ballot": 0.1, "judge": 0.15}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One message to an agent and the answer it should learn to give."""
+
+    kind: str
+    user: str
+    answer: str
+
+
+def user_message(task: str, materials: list[str], seat_text: str) -> str:
+    """The user message exactly as an agent is sent it."""
+    return prompts.chat(task, materials, seat_text)[1].content
+
+
+def proposal(lexicon: Lexicon, rng: random.Random) -> Sample:
+    """A proposal for a task."""
+    task, (role, persona) = make_task(lexicon, rng), seat(lexicon, rng)
+    text = propose(task, role, persona, rng)
+    return Sample(
+        "propose",
+        user_message(task.block, [], prompts.seat_block(role, persona.text, prompts.PROPOSE)),
+        text,
+    )
+
+
+def closed_question(lexicon: Lexicon, rng: random.Random) -> Sample:
+    """A closed question, answered by a fallible teacher."""
+    kind, level = rng.choice(closed.KINDS), rng.choice(closed.LEVELS)
+    question, (role, persona) = closed.draw(kind, level, lexicon, rng), seat(lexicon, rng)
+    text = question.solution(rng, closed.ERROR_RATE[level])
+    block = prompts.task_block(question.text)
+    return Sample(
+        "closed",
+        user_message(block, [], prompts.seat_block(role, persona.text, prompts.ANSWER)),
+        text,
+    )
+
+
+def vote(lexicon: Lexicon, rng: random.Random, judge: bool = False) -> Sample:
+    """A ballot over labelled proposals, or the exercise of naming each one's fault."""
+    task, (role, persona) = make_task(lexicon, rng), seat(lexicon, rng)
+    count = rng.choice((2, 3, 3, 3, 4, 4, 5)) if rng.random() < 0.94 else rng.randint(6, 14)
+    bad = rng.choice((0, 1, 1, 1, 1, 2)) if count < 5 else rng.randint(1, count // 2)
+    peers = draw_peers(task, lexicon, rng, count, min(bad, count - 1))
+    if judge:
+        text, instruction = ballots.judgement(peers), ballots.JUDGE
+    else:
+        text, instruction = ballots.ballot(peers, rng), prompts.BALLOT
+    user = user_message(
+        task.block, [show(peers, rng)], prompts.seat_block(role, persona.text, instruction)
+    )
+    return Sample("judge" if judge else "ballot", user, text)
+
+
+def judging(lexicon: Lexicon, rng: random.Random) -> Sample:
+    """The exercise in judging."""
+    return vote(lexicon, rng, judge=True)
+
+
+def critique(lexicon: Lexicon, rng: random.Random) -> Sample:
+    """A critique of one of the proposals shown."""
+    task, (role, persona) = make_task(lexicon, rng), seat(lexicon, rng)
+    peers = draw_peers(task, lexicon, rng, rng.choice((1, 1, 2, 3)), rng.choice((0, 0, 1)))
+    target = rng.choice(peers)
+    title = rng.choice(("Proposals", "Proposals", "Proposal"))
+    instruction = prompts.CRITIQUE.format(label=target.label)
+    user = user_message(
+        task.block, [show(peers, rng, title)], prompts.seat_block(role, persona.text, instruction)
+    )
+    return Sample("critique", user, reviews.critique(task, target, persona, rng))
+
+
+def revision(lexicon: Lexicon, rng: random.Random) -> Sample:
+    """A revision of one's own proposal given critiques."""
+    task, (role, persona) = make_task(lexicon, rng), seat(lexicon, rng)
+    own = propose(task, role, persona, rng, size=rng.choice((2, 2, 3)))
+    notes = reviews.critics(
+        task, own, lexicon, rng, [made_up(lexicon, rng) for _ in range(rng.choice((1, 2, 2)))]
+    )
+    absent = [
+        word
+        for word in reviews.missing_words(task, own)
+        if any(word in note.text for note in notes)
+    ]
+    label = rng.choice("ABC")
+    title = rng.choice(("Your proposal", "Your proposal", "Own proposal", "Proposals"))
+    mine = show([Peer(label, own, "", 0)], rng, title)
+    theirs = show(notes, rng, rng.choice(("Critiques", "Critiques", "Critiques of your proposal")))
+    user = user_message(
+        task.block, [mine, theirs], prompts.seat_block(role, persona.text, prompts.REVISE)
+    )
+    return Sample("revise", user, reviews.revise(task, own, absent, role, persona, rng))
+
+
+def synthesis(lexicon: Lexicon, rng: random.Random) -> Sample:
+    """One answer made of the best proposals."""
+    task, (role, persona) = make_task(lexicon, rng), seat(lexicon, rng)
+    peers = draw_peers(task, lexicon, rng, rng.choice((2, 3)), rng.choice((0, 0, 1)))
+    user = user_message(
+        task.block, [show(peers, rng)], prompts.seat_block(role, persona.text, prompts.SYNTHESIZE)
+    )
+    return Sample("synthesize", user, reviews.synthesize(peers, rng))
+
+
+MAKERS: dict[str, Callable[[Lexicon, random.Random], Sample]] = {
+    "propose": proposal,
+    "closed": closed_question,
+    "ballot": vote,
+    "judge": judging,
+    "critique": critique,
+    "revise": revision,
+    "synthesize": synthesis,
+}
+
+
+def draw(lexicon: Lexicon, rng: random.Random, weights: dict[str, float]) -> Sample:
+    """One sample of the mixture; a training sample with a held-out word in it is drawn again."""
+    while True:
+        kind = rng.choices(list(weights), list(weights.values()))[0]
+        sample = MAKERS[kind](lexicon, rng)
+        words = set(re.findall(r"[a-z]+", (sample.user + sample.answer).lower()))
+        if lexicon.split == "held" or not words & FORBIDDEN:
+            return sample
+
+
+FORBIDDEN = frozenset(Lexicon("held").real)

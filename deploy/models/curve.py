@@ -1,0 +1,36 @@
+"""Draw the loss curve of a training log."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def draw_curve(lines: Sequence[str], picture: Path) -> None:
+    """Training loss, and held-out loss of every kind of sample, over millions of tokens."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    entries = [json.loads(line) for line in lines]
+    figure, axes = pyplot.subplots(figsize=(7, 4), dpi=90)
+    axes.plot(
+        [e["tokens"] / 1e6 for e in entries],
+        [e["loss"] for e in entries],
+        color="black",
+        label="training",
+    )
+    checks = [e for e in entries if "held_out" in e]
+    for kind in checks[0]["held_out"] if checks else ():
+        axes.plot(
+            [e["tokens"] / 1e6 for e in checks],
+            [e["held_out"][kind] for e in checks],
+            label=f"held out: {kind}",
+        )
+    axes.set(
+        xlabel="million tokens", ylabel="loss", yscale="log", title="nano: loss per answer token"
+    )
+    axes.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(picture)
+    pyplot.close(figure)

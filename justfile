@@ -1,0 +1,120 @@
+# Conclave's recipes. Without just: `sh deploy/bootstrap.sh RECIPE [ARGS...]`.
+# Arguments go through to the program behind the recipe: `just test -k dispatcher -x`;
+# "$@" keeps an argument with blanks in one piece
+set positional-arguments := true
+
+python := justfile_directory() / ".venv/bin/python"
+
+# .venv's programs come first (conclave, nats-server, pytest, ruff, uv ...)
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+export VIRTUAL_ENV := justfile_directory() / ".venv"
+
+[private]
+default:
+    @just --justfile "{{ justfile() }}" --list --unsorted
+
+# set up .venv for this machine (NVIDIA GPU or not); seconds when nothing changed
+[group('set-up')]
+setup:
+    @sh deploy/bootstrap.sh --prepare
+    @"{{ python }}" deploy/setup/install.py
+
+# the same before other recipes, silent when there is nothing to do
+[private]
+ready:
+    @sh deploy/bootstrap.sh --prepare
+    @"{{ python }}" deploy/setup/install.py --quiet
+
+# make the locks again from pyproject.toml (--upgrade: newest versions)
+[group('set-up')]
+lock *args: ready
+    "{{ python }}" deploy/setup/lock.py "$@"
+
+# do the locks follow from pyproject.toml, pin everything by hash, and name no place?
+[group('set-up')]
+audit: ready
+    "{{ python }}" deploy/setup/lock.py --check
+
+# remove .venv and what tools left behind
+[group('set-up')]
+clean:
+    rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+    find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# the main job: five councils of vLLM agents answer; own text: just demo TASK="..." ROLE=QA
+[group('run')]
+demo *args: ready
+    #!/bin/sh
+    # TASK="..." becomes --task "...", ROLE=QA --role QA and so on; flags pass as they are
+    for word in "$@"; do
+        shift
+        case $word in
+            TASK=* | ROLE=* | MODEL=* | AGENTS=* | ENGINE=*)
+                flag=$(printf %s "${word%%=*}" | tr A-Z a-z)
+                set -- "$@" "--$flag" "${word#*=}" ;;
+            *) set -- "$@" "$word" ;;
+        esac
+    done
+    exec conclave demo "$@"
+
+# everything on this machine until Ctrl-C: nats-server, core actors, Ray, agents
+[group('run')]
+up *args: ready
+    exec conclave up "$@"
+
+# ask a running Conclave: just ask "Which ...?" --role QA
+[group('run')]
+ask *args: ready
+    exec conclave ask "$@"
+
+# format, and repair what can be repaired without a decision
+[group('check')]
+fmt: ready
+    ruff format
+    ruff check --fix
+
+# ruff, broad rule set
+[group('check')]
+lint: ready
+    ruff check
+    ruff format --check
+
+# mypy, strict on the four packages
+[group('check')]
+types: ready
+    mypy
+
+# everything that reads the code without running it
+[group('check')]
+check: lint types
+    pytest -q -p no:randomly tests/test_imports.py
+
+# the tests
+[group('test')]
+test *args: ready
+    pytest "$@"
+
+# the tests without those that take long or need the engine
+[group('test')]
+test-fast *args: ready
+    pytest -m "not slow and not vllm" "$@"
+
+# ack latency, T(N)/T(1), prefix cache, messages per second
+[group('test')]
+bench *args: ready
+    python tests/bench/run.py "$@"
+
+# kill -9 under load: nothing lost, nothing doubled
+[group('test')]
+faults *args: ready
+    python tests/faults/run.py "$@"
+
+# train the bundled model
+[group('model')]
+train-nano *args: ready
+    python deploy/models/train.py "$@"
+
+# examine the bundled model
+[group('model')]
+eval-nano *args: ready
+    python deploy/models/eval.py "$@"

@@ -1,0 +1,72 @@
+"""Bytes to messages and back, in JSON or MessagePack, with one error for whatever is wrong.
+
+msgspec lets three families of exceptions out: its own, `RecursionError` for deep nesting and
+`UnicodeDecodeError` for invalid UTF-8. All become `BadMessage`.
+"""
+
+import re
+from collections.abc import Hashable
+from functools import cache
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+
+from schemas.errors import BadMessage
+
+JSON: Final = "application/json"
+MSGPACK: Final = "application/msgpack"
+CONTENT_TYPE: Final = "Content-Type"
+
+T = TypeVar("T")
+
+_json_encoder = msgspec.json.Encoder()
+_msgpack_encoder = msgspec.msgpack.Encoder()
+_PATH_MARK: Final = " - at `"
+_NAMED_FIELD: Final = re.compile(r"(?:unknown|required) field `([^`]{1,64})`")
+
+
+@cache
+def _json_decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(cast("Any", kind))
+
+
+@cache
+def _msgpack_decoder(kind: Hashable) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(cast("Any", kind))
+
+
+def decode(kind: type[T], body: bytes, content_type: str = JSON) -> T:
+    """Turn `body` into a message of `kind`, a Struct or a tagged union of Structs.
+
+    Raises BadMessage, naming the path of the offending field, and nothing else.
+    """
+    if content_type == JSON:
+        decoder: Any = _json_decoder(cast("Hashable", kind))
+    elif content_type == MSGPACK:
+        decoder = _msgpack_decoder(cast("Hashable", kind))
+    else:
+        raise BadMessage(f"Content-Type is neither {JSON} nor {MSGPACK}")
+    if not body:
+        raise BadMessage("the message is empty")
+    try:
+        return decoder.decode(body)  # type: ignore[no-any-return]
+    except msgspec.MsgspecError as error:
+        raise _bad_message(str(error)) from None
+    except UnicodeDecodeError:
+        raise BadMessage("text is not valid UTF-8") from None
+    except RecursionError:
+        raise BadMessage("nested too deeply") from None
+
+
+def _bad_message(text: str) -> BadMessage:
+    text, _, path = text.partition(_PATH_MARK)
+    path = path.rstrip("`") or "$"
+    field = _NAMED_FIELD.search(text)
+    return BadMessage(text, f"{path}.{field[1]}" if field else path)
+
+
+def encode(message: Any, content_type: str = JSON) -> bytes:
+    """Turn a message into bytes; any other `content_type` than MessagePack means JSON."""
+    if content_type == MSGPACK:
+        return _msgpack_encoder.encode(message)
+    return _json_encoder.encode(message)

@@ -1,0 +1,163 @@
+"""What comes out of a deliberation: one ranked result, the same for events and queries."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from schemas.agent import Timing, Usage
+from schemas.deliberation import ProtocolName, Status
+from schemas.types import (
+    Count,
+    EpochMs,
+    Fraction,
+    Line,
+    LongText,
+    Name,
+    Paragraph,
+    RoundNumber,
+    TaskId,
+)
+
+
+class Proposal(Struct, frozen=True, kw_only=True):
+    """A seat's answer with its provenance. `logprob` is the mean over completion tokens."""
+
+    author_id: Name
+    author_role: Name
+    content: LongText
+    created_at_ms: EpochMs
+    revisions: tuple[LongText, ...] = ()
+    thinking: LongText = ""
+    model: Annotated[str, Meta(max_length=256)] = ""
+    engine: Annotated[str, Meta(max_length=64)] = ""
+    finish_reason: Annotated[str, Meta(max_length=32)] = ""
+    logprob: float | None = None
+    usage: Usage = Usage()
+    timing: Timing = Timing()
+
+
+class Ranked(Struct, frozen=True, kw_only=True):
+    """A proposal with its place: `rank` 1 is best, `score` lies in 0..1."""
+
+    proposal: Proposal
+    score: Fraction
+    rank: Annotated[int, Meta(ge=1)]
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """A seat that gave no answer, and why; it stays in the denominator."""
+
+    seat: Name
+    code: Annotated[str, Meta(max_length=64)]
+    message: Line = ""
+    round: RoundNumber = 0
+
+
+class Quality(Struct, frozen=True, kw_only=True):
+    """Measured on content, ids and echoes of the task removed; see `actors/quality.py`.
+
+    `diversity` is 0 for equal proposals (or fewer than two), `relevance` 0 for none of the
+    task's content words taken up.
+    """
+
+    diversity: Fraction = 0.0
+    relevance: Fraction = 0.0
+
+
+class Deliberation(Struct, frozen=True, kw_only=True):
+    """All that is known of a deliberation: partial while it runs, whole once it is over.
+
+    Body of `deliberation.completed|failed|timeout|cancelled` and of `deliberation.get|wait`.
+    `truncated` tells that losing proposals' text was left out to fit the server's
+    `max_payload`; `deliberation.get` with `author_id` has each of them.
+    """
+
+    task_id: TaskId
+    role: Name
+    protocol: ProtocolName
+    status: Status
+    seats: tuple[Name, ...] = ()
+    results: tuple[Ranked, ...] = ()
+    winner_id: Name | None = None
+    winner_reason: Paragraph = ""
+    created_at_ms: EpochMs = 0
+    deadline_ms: EpochMs = 0
+    duration_ms: Count = 0
+    usage: Usage = Usage()
+    quality: Quality = Quality()
+    failures: tuple[Failure, ...] = ()
+    degraded: bool = False
+    truncated: bool = False
+    reason: Line = ""
+    metadata: dict[Name, Line] = {}
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """One line of `deliberation.list`."""
+
+    task_id: TaskId
+    role: Name
+    status: Status
+    created_at_ms: EpochMs
+    task_description: Annotated[str, Meta(max_length=120)]
+    duration_ms: Count = 0
+    winner_id: Name | None = None
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """Summaries, newest first. `cursor`, when not null, asks for what is older."""
+
+    deliberations: tuple[Summary, ...] = ()
+    cursor: Count | None = None
+
+
+class LatencyMs(Struct, frozen=True, kw_only=True):
+    """Percentiles of the time from acceptance to outcome, in milliseconds."""
+
+    p50: float = 0.0
+    p90: float = 0.0
+    p99: float = 0.0
+    max: float = 0.0
+
+
+class CouncilStats(Struct, frozen=True, kw_only=True):
+    """What one council did inside the window."""
+
+    role: Name
+    completed: Count = 0
+    failed: Count = 0
+    timeout: Count = 0
+    cancelled: Count = 0
+    seat_failures: Count = 0
+    duration: LatencyMs = LatencyMs()
+    usage: Usage = Usage()
+
+
+class AgentStats(Struct, frozen=True, kw_only=True):
+    """What one agent process says of itself through NATS service discovery."""
+
+    agent: str
+    pool: str = ""
+    queues: tuple[str, ...] = ()
+    engine: str = ""
+    model: str = ""
+    slots: Count = 0
+    running: Count = 0
+    answered: Count = 0
+    failed: Count = 0
+    aborted: Count = 0
+    rejected: Count = 0
+
+
+class Stats(Struct, frozen=True, kw_only=True):
+    """Counts and latencies over the last `window_seconds`, and the agents alive now."""
+
+    window_seconds: Count
+    completed: Count = 0
+    failed: Count = 0
+    timeout: Count = 0
+    cancelled: Count = 0
+    duration: LatencyMs = LatencyMs()
+    usage: Usage = Usage()
+    councils: tuple[CouncilStats, ...] = ()
+    agents: tuple[AgentStats, ...] = ()

@@ -1,0 +1,34 @@
+r"""Bounded building blocks: every string, number and list on the wire has a limit.
+
+A name ends in `(?![\s\S])` and not in `$`, which would let a trailing line feed through.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+TaskId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_-]{1,64}(?![\s\S])",
+        description="letters, digits, _ and -, at most 64",
+    ),
+]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,47}(?![\s\S])",
+        description="a letter, then letters, digits, _ and -, at most 48",
+    ),
+]
+EpochMs = Annotated[int, Meta(ge=0, le=2**53, description="milliseconds since 1970, UTC")]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+RoundNumber = Annotated[int, Meta(ge=0, le=64)]
+Priority = Annotated[int, Meta(ge=-100, le=100, description="lower runs first")]
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Meta(gt=0.0, le=3600.0)]
+
+TaskText = Annotated[str, Meta(min_length=1, max_length=100_000, pattern=r"\S")]
+LongText = Annotated[str, Meta(max_length=1_000_000)]
+Paragraph = Annotated[str, Meta(max_length=8_000)]
+Line = Annotated[str, Meta(max_length=2_000)]

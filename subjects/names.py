@@ -1,0 +1,94 @@
+"""Every subject by name: builders for those with variable tokens, constants for the rest."""
+
+import re
+
+from subjects.errors import InvalidSubject
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+REQUEST = "deliberation.request"
+CANCEL = "deliberation.cancel"
+GET = "deliberation.get"
+WAIT = "deliberation.wait"
+LIST = "deliberation.list"
+STATS = "deliberation.stats"
+COUNCIL_CREATE = "deliberation.council.create"
+COUNCIL_GET = "deliberation.council.get"
+COUNCIL_LIST = "deliberation.council.list"
+COUNCIL_DELETE = "deliberation.council.delete"
+
+COMPLETED = "deliberation.completed"
+FAILED = "deliberation.failed"
+TIMEOUT = "deliberation.timeout"
+CANCELLED = "deliberation.cancelled"
+PUBLIC_OUTCOMES = (COMPLETED, FAILED, TIMEOUT, CANCELLED)
+
+ANY_OPENED = "deliberation.opened.*"
+ANY_OUTCOME = "deliberation.outcome.*.*"
+ANY_PROGRESS = "deliberation.progress.*"
+ANY_AGENT_REQUEST = "agent.request.*"
+ANY_AGENT_RESPONSE = "agent.response.*"
+ANY_COUNCIL = "deliberation.council.stored.*"
+ANY_COUNCIL_CHANGE = "deliberation.council.changed.*"
+ANY_DEAD = "deliberation.dead.stored.*"
+
+
+def token(field: str, value: str) -> str:
+    """Return `value` if it may stand as one token of a subject.
+
+    Raises InvalidSubject otherwise: no wildcard, dot, space or control character gets on the wire.
+    """
+    if _TOKEN.fullmatch(value) is None:
+        raise InvalidSubject(field, value)
+    return value
+
+
+def opened(task_id: str) -> str:
+    """Where the dispatcher stores, once, that a deliberation exists."""
+    return f"deliberation.opened.{token('task_id', task_id)}"
+
+
+def agent_request(queue: str) -> str:
+    """Where seats served by `queue` get their work."""
+    return f"agent.request.{token('queue', queue)}"
+
+
+def agent_response(task_id: str) -> str:
+    """Where every seat of a deliberation answers."""
+    return f"agent.response.{token('task_id', task_id)}"
+
+
+def outcome(status: str, task_id: str) -> str:
+    """Where the one outcome of a deliberation is stored; `status` in small letters."""
+    return f"deliberation.outcome.{token('status', status)}.{token('task_id', task_id)}"
+
+
+def any_outcome_of(task_id: str) -> str:
+    """The filter that matches the outcome of a deliberation whatever its status."""
+    return f"deliberation.outcome.*.{token('task_id', task_id)}"
+
+
+def progress(task_id: str) -> str:
+    """Where live events of a deliberation pass by, unstored."""
+    return f"deliberation.progress.{token('task_id', task_id)}"
+
+
+def council_stored(role: str) -> str:
+    """Where the present state of a council is stored."""
+    return f"deliberation.council.stored.{token('role', role)}"
+
+
+def dead_letter(stream_sequence: int) -> str:
+    """Where a message that cannot be processed is set aside, one subject per origin."""
+    return f"deliberation.dead.stored.{stream_sequence}"
+
+
+def task_of(subject: str) -> str | None:
+    """The task id that ends a per-task subject, or None for a subject of another kind."""
+    head, _, last = subject.rpartition(".")
+    if head in _PER_TASK or head.startswith("deliberation.outcome."):
+        return last
+    return None
+
+
+_PER_TASK = frozenset({"deliberation.opened", "agent.response", "deliberation.progress"})

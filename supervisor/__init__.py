@@ -1,0 +1,1 @@
+"""Who keeps the actors alive: configuration, nats-server, supervision, command line, placement."""

@@ -1,0 +1,122 @@
+"""One actor as a process: connect, see to the streams, start, run until told or failed, drain."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from functools import partial
+
+from actors.actor import Actor
+from actors.bus import Bus
+from actors.collector import Collector
+from actors.dispatcher import Dispatcher
+from actors.engine import Engine
+from actors.nats_bus import NatsBus, connect
+from actors.registry import Registry
+from actors.responder import Responder
+from actors.settings import PoolSettings
+from subjects.streams import streams
+from supervisor.config import Config
+
+log = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+CONNECT_S = 30.0
+DRAIN_S = 8.0
+
+Make = Callable[[Bus], Actor]
+
+
+async def run(kind: str, config: Config, pool: str, instance: str, stop: asyncio.Event) -> int:
+    """Run one actor until `stop`; return its exit code, 0 after an orderly end.
+
+    `pool` matters to an agent alone. Raises BusError when it cannot begin.
+    """
+    if kind == "agent":
+        engine = await make_engine(config.pools[pool])
+        try:
+            make = partial(make_agent, config=config, pool=pool, engine=engine, instance=instance)
+            return await serve(make, config, f"agent {instance}", stop)
+        finally:
+            await engine.close()
+    makers: dict[str, Make] = {
+        "dispatcher": lambda bus: Dispatcher(bus, instance, config.limits),
+        "collector": lambda bus: Collector(bus, instance, config.limits),
+        "responder": lambda bus: Responder(bus, instance, config.limits),
+        "registry": lambda bus: Registry(bus, instance, config.limits),
+    }
+    return await serve(makers[kind], config, f"{kind} {instance}", stop, owner=kind == "registry")
+
+
+async def make_engine(settings: PoolSettings) -> Engine:
+    """Start the engine a pool asks for; the heavy imports happen here and only then."""
+    if settings.engine == "scripted":
+        from actors.scripted_engine import ScriptedEngine  # noqa: PLC0415
+
+        return ScriptedEngine(settings)
+    from actors.models import resolve  # noqa: PLC0415
+    from actors.vllm_engine import VllmEngine  # noqa: PLC0415
+
+    model = await asyncio.to_thread(resolve, settings.model)
+    return await VllmEngine.create(model, settings)
+
+
+def make_agent(bus: Bus, config: Config, pool: str, engine: Engine, instance: str) -> Actor:
+    """Return the agent of a pool over a running engine."""
+    from actors.agent import Agent  # noqa: PLC0415
+
+    return Agent(
+        bus,
+        engine,
+        pool=pool,
+        settings=config.pools[pool],
+        instance=instance,
+        named_queues=queues_named_elsewhere(config, pool),
+    )
+
+
+def queues_named_elsewhere(config: Config, pool: str) -> AbstractSet[str]:
+    """The queues that other pools serve by name, which `*` therefore leaves out."""
+    return {
+        queue
+        for name, settings in config.pools.items()
+        if name != pool
+        for queue in settings.queues
+        if queue != "*"
+    }
+
+
+async def serve(
+    make: Make, config: Config, name: str, stop: asyncio.Event, *, owner: bool = False
+) -> int:
+    """Connect and run the actor that `make` returns; see `run`.
+
+    The `owner` of the streams brings them to the configured shape; others only make missing ones.
+    """
+    bus = await connect(config.nats, name, timeout_s=CONNECT_S)
+    try:
+        retention = config.retention
+        age_s = retention.max_age_hours * 3600
+        for stream in streams(age_s, retention.max_bytes, retention.replicas):
+            await bus.ensure(stream, update=owner)
+        actor = make(bus)
+        await actor.start()
+        log.info("ready name=%s", name)
+        await _until(stop, actor.failed, bus)
+        failed = actor.failed.is_set() or bus.closed.is_set()
+        async with asyncio.timeout(DRAIN_S):
+            await actor.drain()
+    except TimeoutError:
+        log.warning("stopped with work in hand, it will be redelivered name=%s", name)
+        failed = not stop.is_set()
+    finally:
+        await bus.close()
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+async def _until(stop: asyncio.Event, failed: asyncio.Event, bus: NatsBus) -> None:
+    events = [asyncio.ensure_future(event.wait()) for event in (stop, failed, bus.closed)]
+    await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
+    for event in events:
+        event.cancel()

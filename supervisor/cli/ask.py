@@ -1,0 +1,147 @@
+"""`conclave ask`: a question to a council, and its answer as it comes into being."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from schemas import codec
+from schemas.council import Sampling
+from schemas.deliberation import Accepted, Constraints, DeliberationRequest
+from schemas.errors import BadMessage, Refused
+from schemas.result import Deliberation
+from supervisor.cli import errors, live, output, results
+from supervisor.cli.board import CouncilView
+from supervisor.cli.options import Common, command
+from supervisor.cli.session import connected
+from supervisor.client import new_task_id
+
+app = typer.Typer()
+
+
+
+@app.command()
+@command
+def ask(  # noqa: PLR0913, PLR0917 - one for each option
+    common: Common,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The task; - reads it from stdin.")],
+    role: Annotated[
+        str, typer.Option("--role", "-r", help="Council: DEV, QA, ARCHITECT, DEVOPS, DATA, or yours.")
+    ] = "DEV",
+    agents: Annotated[
+        int | None, typer.Option("--agents", "-n", min=1, help="How many seats. [default: all]")
+    ] = None,
+    context_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="Material for the task."),
+    ] = None,
+    context_text: Annotated[str, typer.Option(metavar="TEXT", help="The same, given here.")] = "",
+    requirement: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="What an answer must respect; may be repeated."),
+    ] = None,
+    rubric: Annotated[str, typer.Option(metavar="TEXT", help="How answers shall be judged.")] = "",
+    schema: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="JSON Schema of an answer."),
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer of a seat.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, max=2)] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes the drawing repeatable.")] = None,
+    priority: Annotated[int, typer.Option(min=-100, max=100, help="Lower runs first.")] = 0,
+    timeout_seconds: Annotated[
+        float, typer.Option(min=0.001, max=3600, help="Deadline of the whole deliberation.")
+    ] = 300.0,
+    task_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Your own: asking again gets the same answer.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Watch until the outcome, or only submit.")
+    ] = True,
+) -> int:
+    """Ask a council and watch it answer.
+
+    With --no-wait only the task_id is printed once the request is stored. With --json the
+    acknowledgement is the first document and the outcome the second. Exit code 0 if the
+    deliberation COMPLETED, 1 if it FAILED or was CANCELLED, 3 if it ended as TIMEOUT.
+
+    For example:
+
+    [bold]conclave ask "Name three risks of this" --role ARCHITECT --context-file plan.md[/]
+
+    [bold]id=$(conclave ask "…" --role QA --agents 1 --no-wait); conclave wait $id[/]
+
+    [bold]git diff | conclave ask - --role DEV --requirement "at most five points" --json[/]
+    """
+    request = DeliberationRequest(
+        task_description=sys.stdin.read() if text == "-" else text,
+        role=role,
+        task_id=task_id or new_task_id(),
+        num_agents=agents,
+        constraints=Constraints(
+            rubric=rubric, requirements=tuple(requirement or ()), timeout_seconds=timeout_seconds
+        ),
+        priority=priority,
+        sampling=Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),
+        response_schema=_schema(schema),
+        context=context_file.read_text(encoding="utf-8") if context_file else context_text,
+    )
+    return asyncio.run(_ask(common, request, wait=wait))
+
+
+def _schema(file: Path | None) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    try:
+        return codec.decode(dict[str, Any], file.read_bytes())
+    except BadMessage as error:
+        raise Refused(error.code, f"{file}: {error.message}", error.path) from None
+
+
+async def _ask(common: Common, request: DeliberationRequest, *, wait: bool) -> int:
+    async with connected(common) as client:
+        if not wait:
+            _tell_accepted(common, await client.submit(request))
+            return errors.OK
+        council = CouncilView(role=request.role, task=request.task_description)
+        try:
+            if common.json:
+                outcome = await live.deliberate(client, request, council, _documents)
+            else:
+                async with live.showing(output.console(), [council]) as view:
+                    outcome = await live.deliberate(client, request, council, view)
+        except asyncio.CancelledError:
+            _tell_interrupted(council)
+            raise
+    _tell_outcome(common, outcome)
+    return errors.exit_code_for(outcome.status)
+
+
+def _documents(council: CouncilView, event: object) -> None:
+    if event is None and council.accepted is not None:
+        output.document(council.accepted)
+
+
+def _tell_accepted(common: Common, accepted: Accepted) -> None:
+    if common.json:
+        output.document(accepted)
+        return
+    output.show(accepted.task_id)
+    errors.say(f"conclave: accepted for {', '.join(accepted.seats)}")
+
+
+def _tell_interrupted(council: CouncilView) -> None:
+    if council.accepted is not None:
+        task_id = council.accepted.task_id
+        errors.say(
+            f"conclave: {task_id} goes on; conclave wait {task_id} or conclave cancel {task_id}"
+        )
+
+
+def _tell_outcome(common: Common, outcome: Deliberation) -> None:
+    if common.json:
+        output.document(outcome)
+    else:
+        output.show(results.deliberation(outcome))

@@ -1,0 +1,118 @@
+"""What the demonstration shows beside the live view: a head, the results, the figures."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from schemas.agent import Usage
+from schemas.result import AgentStats
+from supervisor.cli import text
+from supervisor.cli.board import CouncilView
+from supervisor.cli.results import STYLE, deliberation
+from supervisor.demo import REPEATS, Scaling
+
+CONTENT_LINES = 12
+
+
+def head(url: str, councils: Sequence[CouncilView], agents: Sequence[AgentStats]) -> RenderableType:
+    """Return who answers, where, and how to listen in from another terminal."""
+    seats = sum(len(council.seats) for council in councils)
+    who = ", ".join(sorted({f"{agent.model} on {agent.engine}" for agent in agents})) or "nobody"
+    lines = Text.assemble(
+        ("Conclave", "bold cyan"),
+        f"  {_count(len(councils), 'council')}, {_count(seats, 'seat')}, ",
+        (text.plain(who), "bold"),
+        ("\nlisten in: ", "dim"),
+        f"nats sub 'deliberation.>' -s {url}",
+    )
+    return Panel(lines, box=box.ROUNDED, border_style="cyan", padding=(0, 1))
+
+
+def model_note(asked: Sequence[str], agents: Sequence[AgentStats]) -> Text | None:
+    """Return the line that says so when another model answers than the one asked for."""
+    got = {agent.model for agent in agents} - set(asked)
+    if not got or all(agent.engine == "scripted" for agent in agents):
+        return None
+    note = (
+        f"Model: {', '.join(asked)} is neither cached nor downloadable here,"
+        f" so the bundled {', '.join(sorted(got))} answers."
+    )
+    return Text(note, "yellow")
+
+
+def results(councils: Sequence[CouncilView]) -> RenderableType:
+    """Return a panel per council: winner and why, ranking, failures, figures."""
+    return Group(
+        *(
+            deliberation(council.outcome, council.task, lines=CONTENT_LINES)
+            for council in councils
+            if council.outcome is not None
+        )
+    )
+
+
+def summary(councils: Sequence[CouncilView]) -> Table:
+    """Return one line per council and a total."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for name, justify in (
+        ("council", "left"),
+        ("status", "left"),
+        ("winner", "left"),
+        ("score", "right"),
+        ("failed", "right"),
+        ("ack", "right"),
+        ("took", "right"),
+        ("prompt", "right"),
+        ("cached", "right"),
+        ("completion", "right"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    total = Usage()
+    for council in councils:
+        known = council.outcome
+        if known is None:
+            continue
+        total += known.usage
+        table.add_row(
+            Text(known.role, "bold"),
+            Text(known.status, STYLE[known.status]),
+            known.winner_id or "",
+            f"{known.results[0].score:.2f}" if known.results else "",
+            Text(str(len(known.failures)), "red" if known.failures else "dim"),
+            f"{council.ack_ms:.1f} ms",
+            text.duration(known.duration_ms),
+            *_counts(known.usage),
+        )
+    table.add_section()
+    table.add_row("all", *[""] * 6, *_counts(total), style="bold")
+    return table
+
+
+def _counts(usage: Usage) -> tuple[str, str, str]:
+    return (
+        f"{usage.prompt_tokens:,}",
+        f"{usage.cached_tokens:,}",
+        f"{usage.completion_tokens:,}",
+    )
+
+
+def scaling(measured: Scaling) -> Text:
+    """Return what more seats cost in time, and how it was measured."""
+    how = (
+        f"  {measured.role}: {measured.seats} seats {text.duration(measured.many_ms)}"
+        f" ({measured.many_usage.completion_tokens} tokens), 1 seat"
+        f" {text.duration(measured.one_ms)} ({measured.one_usage.completion_tokens} tokens);"
+        f" median of {REPEATS}"
+    )
+    return Text.assemble(
+        (f"T({measured.seats})/T(1) = {measured.ratio:.2f}", "bold"),
+        (how, "dim"),
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

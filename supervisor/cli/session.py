@@ -1,0 +1,59 @@
+"""From the common options to a connected client."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from actors import nats_bus
+from actors.settings import BusSettings
+from supervisor import config, contexts
+from supervisor.cli.options import Common
+from supervisor.client import Client
+
+T = TypeVar("T")
+
+CONNECT_S = 2.0
+"""How long a server may take to greet us, unless `--timeout` is shorter: people are waiting."""
+
+
+def bus_settings(common: Common) -> BusSettings:
+    """Return how to reach NATS: flag, context, `NATS_URL`, configuration, selected context.
+
+    When nobody says anything it is where `conclave up` listens. Credentials of the
+    configuration hold also for a server named by flag or environment.
+    """
+    if common.context and not common.server:
+        return contexts.load(common.context)
+    known = config.load(common.config, {"nats": {"url": common.server or None}})
+    if known.nats.url:
+        return known.nats
+    if name := contexts.selected():
+        return contexts.load(name)
+    port = known.server.port or contexts.DEFAULT_PORT
+    return replace(known.nats, url=f"nats://{known.server.host}:{port}")
+
+
+@asynccontextmanager
+async def connected(common: Common) -> AsyncIterator[Client]:
+    """Connect for the time of one command. Raises Unavailable."""
+    settings = bus_settings(common)
+    bus = await nats_bus.connect(
+        settings, "conclave-cli", timeout_s=min(common.timeout, CONNECT_S)
+    )
+    try:
+        yield Client(bus, common.timeout)
+    finally:
+        await bus.close()
+
+
+def ask_once(common: Common, call: Callable[[Client], Awaitable[T]]) -> T:
+    """Connect, make one call, leave."""
+
+    async def work() -> T:
+        async with connected(common) as client:
+            return await call(client)
+
+    return asyncio.run(work())

@@ -1,0 +1,104 @@
+"""Does a child live? Asked through NATS, where its clients would ask, not of the process table.
+
+A process that exists may be stopped, stuck in a loop or deaf. When NATS itself does not answer,
+nothing is known of anybody, and nobody is called hung.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+from typing import Final
+
+from actors import nats_bus
+from actors.bus import Bus, BusError
+from actors.settings import BusSettings
+from schemas import codec
+from schemas.errors import BadMessage
+from schemas.service import PingReply
+from supervisor import nats_server
+from supervisor.spec import PoolAnswers, Probe, ServerAnswers, ServiceAnswers
+
+STALL_S: Final = 0.25
+"""Agents of a pool that answer this long after the last one are counted the next time."""
+
+logger = logging.getLogger(__name__)
+
+
+class Answer(Enum):
+    """What a probe found out."""
+
+    ALIVE = auto()
+    MISSING = auto()
+    UNKNOWN = auto()
+
+
+Ask = Callable[[Probe, float], Awaitable[Answer]]
+"""Asks a probe within so many seconds; raises nothing."""
+
+
+def misses(before: int, answer: Answer) -> int:
+    """Return how many heartbeats in a row are missing now."""
+    return before + 1 if answer is Answer.MISSING else 0
+
+
+class Prober:
+    """Asks children over a connection of its own, made when it is first needed."""
+
+    def __init__(self, settings: BusSettings) -> None:
+        self._settings = settings
+        self._bus: Bus | None = None
+        self._connecting = asyncio.Lock()
+
+    async def ask(self, probe: Probe, timeout_s: float) -> Answer:
+        """Ask one probe; UNKNOWN when NATS itself does not answer."""
+        if isinstance(probe, ServerAnswers):
+            alive = await nats_server.answers(probe.host, probe.port, self._settings, timeout_s)
+            return Answer.ALIVE if alive else Answer.MISSING
+        bus = await self._connected(timeout_s)
+        if bus is None:
+            return Answer.UNKNOWN
+        if await self._answered(bus, probe, timeout_s):
+            return Answer.ALIVE
+        return Answer.MISSING if await bus.healthy(timeout_s) else Answer.UNKNOWN
+
+    async def close(self) -> None:
+        """Leave NATS."""
+        if self._bus is not None:
+            with contextlib.suppress(BusError, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._bus.close()
+
+    async def _connected(self, timeout_s: float) -> Bus | None:
+        async with self._connecting:
+            if self._bus is None:
+                try:
+                    self._bus = await nats_bus.connect(
+                        self._settings, "conclave-supervisor", timeout_s=timeout_s
+                    )
+                except BusError as error:
+                    logger.debug("no NATS yet reason=%s", error)
+            return self._bus
+
+    async def _answered(
+        self, bus: Bus, probe: ServiceAnswers | PoolAnswers, timeout_s: float
+    ) -> bool:
+        try:
+            if isinstance(probe, ServiceAnswers):
+                subject = f"$SRV.PING.{probe.service}.{probe.instance}"
+                await bus.request(subject, b"", timeout_s=timeout_s)
+                return True
+            replies = await bus.gather(
+                f"$SRV.PING.{probe.service}", b"", stall_s=STALL_S, total_s=timeout_s
+            )
+        except BusError:
+            return False
+        return sum(_is_of(probe.pool, reply.body) for reply in replies) >= probe.replicas
+
+
+def _is_of(pool: str, body: bytes) -> bool:
+    try:
+        return codec.decode(PingReply, body).metadata.get("pool") == pool
+    except BadMessage:
+        return False

@@ -1,0 +1,96 @@
+"""What Ray runs: one engine, one agent and their own connection to NATS, in a process of their own.
+
+Nothing here imports ray. Ray sees only when the process ends, so this process ends when its engine
+dies or when NATS is closed to it for good; Ray then starts it anew.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from functools import partial
+from importlib import import_module
+from typing import Any, Final
+
+import msgspec
+
+from actors.engine import Engine, EngineDead
+from actors.models import ResolvedModel
+from actors.scripted_engine import ScriptedEngine
+from actors.settings import PoolSettings
+from supervisor.actor import EXIT_FAILED, make_agent, serve
+from supervisor.config import Config
+
+CHECK_S: Final = 1.0
+"""How often the engine is asked whether it lives."""
+GIVE_BACK_S: Final = 1.0
+"""How long the agent has, after its engine died, to give back what it had in hand."""
+
+log = logging.getLogger(__name__)
+
+
+class Replica:
+    """One of a pool's equal agents. Everything handed to it is text: nothing else crosses Ray."""
+
+    def __init__(self, config: str, model: str, pool: str, instance: str) -> None:
+        logging.basicConfig(
+            level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+        )
+        self._config = msgspec.json.decode(config, type=Config)
+        self._model = msgspec.json.decode(model, type=ResolvedModel)
+        self._pool = pool
+        self._instance = instance
+        self._stop = asyncio.Event()
+        self._running = asyncio.create_task(self._run(), name=f"replica {instance}")
+
+    async def alive(self) -> int:
+        """Return the process number. Raises what made starting hopeless, such as a wrong setting."""
+        if self._running.done():
+            await self._running
+        return os.getpid()
+
+    async def drain(self) -> None:
+        """Finish or give back what is in hand, then leave NATS."""
+        self._stop.set()
+        await asyncio.wait([self._running])
+
+    async def _run(self) -> None:
+        settings = self._config.pools[self._pool]
+        engine = await _engine(settings, self._model)
+        make = partial(
+            make_agent,
+            config=self._config,
+            pool=self._pool,
+            engine=engine,
+            instance=self._instance,
+        )
+        watching = asyncio.create_task(_exit_with(engine), name="watch engine")
+        try:
+            code = await serve(make, self._config, f"agent {self._instance}", self._stop)
+        except Exception:
+            log.exception("agent failed instance=%s", self._instance)
+            code = EXIT_FAILED
+        watching.cancel()
+        if code:
+            os._exit(code)
+
+
+async def _engine(settings: PoolSettings, model: ResolvedModel) -> Engine:
+    """Start the engine in threads, so that Ray hears from this process while a model loads."""
+    if settings.engine == "scripted":
+        return ScriptedEngine(settings)
+    log.info("engine starting model=%s: this takes a while", model.name)
+    module: Any = await asyncio.to_thread(import_module, "actors.vllm_engine")
+    engine: Engine = await module.VllmEngine.create(model, settings)
+    return engine
+
+
+async def _exit_with(engine: Engine) -> None:
+    try:
+        while True:
+            await engine.check()
+            await asyncio.sleep(CHECK_S)
+    except EngineDead as error:
+        log.error("engine is dead, starting anew error=%s", error)  # noqa: TRY400
+        await asyncio.sleep(GIVE_BACK_S)
+        os._exit(EXIT_FAILED)
