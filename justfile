@@ -49,7 +49,7 @@ demo *args: ready
     for word in "$@"; do
         shift
         case $word in
-            TASK=* | ROLE=* | MODEL=* | AGENTS=* | ENGINE=*)
+            TASK=* | ROLE=* | MODEL=* | ENGINE=*)
                 flag=$(printf %s "${word%%=*}" | tr A-Z a-z)
                 set -- "$@" "--$flag" "${word#*=}" ;;
             *) set -- "$@" "$word" ;;
@@ -87,7 +87,7 @@ types: ready
 # everything that reads the code without running it
 [group('check')]
 check: lint types
-    pytest -q -p no:randomly tests/test_imports.py
+    pytest -q tests/unit/test_imports.py
 
 # the tests
 [group('test')]

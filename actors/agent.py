@@ -11,26 +11,25 @@ import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from contextlib import aclosing
 from functools import partial
 
 from actors import history
 from actors.actor import RETRY_S, keep_running
-from actors.bus import Bus, BusError, Delivery, Message, Subscription, TooLarge
+from actors.bus import Bus, BusError, Delivery, Message, Subscription
 from actors.clock import now_ms
 from actors.councils import CouncilDirectory
 from actors.dead_letters import set_aside
-from actors.engine import Delta, Engine, EngineDead, Generation, GenerationRefused
+from actors.engine import Engine, EngineDead
 from actors.service import Service
 from actors.settings import PoolSettings
 from actors.slots import Slots
-from actors.speech import Speech
 from actors.tasks import TaskSet
-from schemas.agent import AgentRequest, AgentResponse
-from schemas.codec import decode, encode
+from actors.turn import Turn
+from schemas.agent import AgentRequest
+from schemas.codec import decode
 from schemas.errors import BadMessage
 from subjects import names
-from subjects.streams import ACK_WAIT_S, MAX_DELIVERIES, agent_consumer
+from subjects.streams import ACK_WAIT_S, agent_consumer
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +125,6 @@ class Agent:
         await self._councils.drain()
         await self._loops.cancel()
         await self._work.join(DRAIN_S)
-        for delivery in tuple(self._held):
-            await delivery.nak()
         for subscription in self._endings:
             await subscription.close()
 
@@ -169,54 +166,57 @@ class Agent:
         self._over[task_id] = None
         if len(self._over) > OVER_KEPT:
             self._over.popitem(last=False)
-        for task in self._speaking.pop(task_id, ()):
+        for task in self._speaking.get(task_id, ()):
             task.cancel()
 
     async def _handle(self, delivery: Delivery, queue: str) -> None:
         try:
             request = decode(AgentRequest, delivery.record.body)
+            await self._interruptible(delivery, request, queue)
         except BadMessage as error:
             self._rejected += 1
             await set_aside(self._bus, delivery.record, error.message)
             await delivery.term()
-            self._held.discard(delivery)
-            return
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 -- a coroutine runs in a task
-        self._speaking[request.task_id].add(task)
-        try:
-            await self._speak(delivery, request, queue)
         except asyncio.CancelledError:
-            if request.task_id not in self._over:
-                raise
-            task.uncancel()
-            await delivery.ack()
-            self._held.discard(delivery)
+            await delivery.nak()  # draining: another agent takes it at once
+            raise
         except EngineDead as error:
             log.error("engine is dead agent=%s error=%s", self._instance, error)  # noqa: TRY400
             await delivery.nak()
-            self._held.discard(delivery)
             self.failed.set()
         except BusError as error:
-            log.warning("seat again later task_id=%s error=%s", request.task_id, error)
+            log.warning("seat again later queue=%s error=%s", queue, error)
             await delivery.nak(RETRY_S)
-            self._held.discard(delivery)
         finally:
-            speaking = self._speaking.get(request.task_id, set())
-            speaking.discard(task)
-            if not speaking:
-                self._speaking.pop(request.task_id, None)
+            self._held.discard(delivery)
+
+    async def _interruptible(self, delivery: Delivery, request: AgentRequest, queue: str) -> None:
+        """Let the seat speak until the deliberation ends, should that come first."""
+        speaking = asyncio.ensure_future(self._speak(delivery, request, queue))
+        self._speaking[request.task_id].add(speaking)
+        try:
+            await speaking
+        except asyncio.CancelledError:
+            if request.task_id not in self._over:
+                speaking.cancel()
+                raise
+        finally:
+            self._speaking[request.task_id].discard(speaking)
+            if not self._speaking[request.task_id]:
+                del self._speaking[request.task_id]
+        await delivery.ack()
 
     async def _speak(self, delivery: Delivery, request: AgentRequest, queue: str) -> None:
         async with self._slots:
             if not await self._is_over(delivery, request):
-                speech = Speech(self._bus, request, self._settings.delta_ms)
-                if (
-                    answer := await self._answer(delivery.attempt, request, queue, speech)
-                ) is not None:
-                    await self._store(request, speech, answer)
-        await delivery.ack()
-        self._held.discard(delivery)
+                turn = Turn(self._bus, self._engine, self._instance, request, self._settings)
+                answer = await turn.answer(queue, delivery.attempt)
+                if answer is None:
+                    self._dropped += 1
+                elif (await turn.store(answer)).failure is None:
+                    self._answered += 1
+                else:
+                    self._refused += 1
 
     async def _is_over(self, delivery: Delivery, request: AgentRequest) -> bool:
         over = request.task_id in self._over or request.deadline_ms <= self._clock()
@@ -225,60 +225,3 @@ class Agent:
             over = ended is not None
         self._dropped += over
         return over
-
-    async def _answer(
-        self, attempt: int, request: AgentRequest, queue: str, speech: Speech
-    ) -> AgentResponse | None:
-        """The seat's response, or None when the deadline came first."""
-        if attempt > MAX_DELIVERIES:
-            text = f"{MAX_DELIVERIES} attempts ended without an answer"
-            return speech.failure(self._instance, self._engine, "poison", text)
-        try:
-            async with asyncio.timeout((request.deadline_ms - self._clock()) / 1000):
-                return await self._generate(request, queue, speech)
-        except TimeoutError:
-            self._dropped += 1
-            return None
-        except GenerationRefused as refused:
-            return speech.failure(self._instance, self._engine, refused.code, refused.message)
-        except EngineDead:
-            raise
-        except Exception:
-            log.exception("generation failed task_id=%s seat=%s", request.task_id, request.seat)
-            text = "the generation failed inside the agent"
-            return speech.failure(self._instance, self._engine, "internal", text)
-
-    async def _generate(self, request: AgentRequest, queue: str, speech: Speech) -> AgentResponse:
-        generation = Generation(
-            request_id=f"{request.task_id}.{request.round}.{request.seat}",
-            seat=request.seat,
-            queue=queue,
-            messages=request.messages,
-            sampling=request.sampling,
-            priority=request.priority,
-            response_schema=request.response_schema,
-            deadline_ms=request.deadline_ms,
-        )
-        await speech.begin(self._engine)
-        async with aclosing(self._engine.generate(generation)) as stream:
-            async for piece in stream:
-                if isinstance(piece, Delta):
-                    await speech.say(piece)
-                else:
-                    await speech.flush()
-                    return speech.response(self._instance, self._engine, piece)
-        raise GenerationRefused("internal", "the engine ended without a result")
-
-    async def _store(self, request: AgentRequest, speech: Speech, answer: AgentResponse) -> None:
-        subject = names.agent_response(request.task_id)
-        message_id = f"response.{request.task_id}.{request.round}.{request.seat}"
-        try:
-            await self._bus.store(subject, encode(answer), message_id=message_id)
-        except TooLarge as error:
-            answer = speech.failure(self._instance, self._engine, "answer_too_large", str(error))
-            await self._bus.store(subject, encode(answer), message_id=message_id)
-        if answer.failure is None:
-            self._answered += 1
-        else:
-            self._refused += 1
-        await speech.end(answer)

@@ -18,7 +18,6 @@ from subjects.streams import DUPLICATE_WINDOW_S, ConsumerSpec, StreamSpec
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_LAST_FILTER = "Nats-Expected-Last-Subject-Sequence-Subject"
 MESSAGE_ID = "Nats-Msg-Id"
-STATUS = "Status"
 
 _SECOND = 1_000_000_000
 _WRONG_LAST_SEQUENCE = (10071, 10164)

@@ -7,6 +7,7 @@ from typing import Any
 from actors import jetstream, nats_pull
 from actors.bus import Headers, Message, Record, Stored, Unavailable
 from actors.nats_core import Connection
+from actors.replies import NO_RESPONDERS, STATUS
 from actors.settings import BusSettings
 from subjects.streams import ConsumerSpec, StreamSpec
 
@@ -29,14 +30,6 @@ class NatsBus(Connection):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._requests: set[nats_pull.Requests] = set()
-        self._collectors: dict[str, Callable[[Message], None]] = {}
-        self._replies: nats_pull.Inbox
-        self._count = 0
-
-    async def open(self, settings: BusSettings, timeout_s: float) -> None:
-        """See `Connection.open`; opens the inbox that all reads with many replies share."""
-        await super().open(settings, timeout_s)
-        self._replies = await self.inbox(self._on_collected)
 
     def on_reconnected(self) -> None:
         """Pull requests sent to the server that went are sent anew."""
@@ -75,11 +68,6 @@ class NatsBus(Connection):
                     raise
                 await asyncio.sleep(RETRY_WAIT_S)
 
-    def _on_collected(self, message: Message) -> None:
-        collect = self._collectors.get(message.subject.rpartition(".")[2])
-        if collect is not None:
-            collect(message)
-
     async def _collect(
         self,
         subject: str,
@@ -89,10 +77,8 @@ class NatsBus(Connection):
         total_s: float,
         last: Callable[[Message], bool],
     ) -> list[Message]:
-        self._count += 1
-        token = str(self._count)
         replies: asyncio.Queue[Message] = asyncio.Queue()
-        self._collectors[token] = replies.put_nowait
+        token = self._replies.many(replies.put_nowait)
         gathered: list[Message] = []
         loop = asyncio.get_running_loop()
         deadline = loop.time() + total_s
@@ -108,7 +94,7 @@ class NatsBus(Connection):
         except TimeoutError:
             pass
         finally:
-            del self._collectors[token]
+            self._replies.forget(token)
         return gathered
 
     async def gather(
@@ -128,7 +114,7 @@ class NatsBus(Connection):
         )
         if not replies or not _ends_batch(replies[-1]):
             raise Unavailable(f"reading from {stream} was cut short")
-        end = replies.pop().headers.get(jetstream.STATUS)
+        end = replies.pop().headers.get(STATUS)
         if end not in ("204", "404"):
             raise Unavailable(f"reading from {stream} failed with status {end}")
         return [jetstream.direct_record(reply.headers, reply.body) for reply in replies]
@@ -189,8 +175,8 @@ class NatsBus(Connection):
 
 
 def _is_no_responders(message: Message) -> bool:
-    return message.headers.get(jetstream.STATUS) == "503"
+    return message.headers.get(STATUS) == NO_RESPONDERS
 
 
 def _ends_batch(message: Message) -> bool:
-    return message.headers.get(jetstream.STATUS, "") in _BATCH_ENDS
+    return message.headers.get(STATUS, "") in _BATCH_ENDS

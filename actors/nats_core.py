@@ -12,12 +12,17 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from nats import errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription as NatsSubscription
+from actors.without import without
+
+with without("aiohttp"):
+    # nats-py imports it for its WebSocket transport, which is not used: half of an actor's start.
+    from nats import errors
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription as NatsSubscription
 
 from actors.bus import Handler, Headers, Message, TooLarge, Unavailable
+from actors.replies import NO_RESPONDERS, STATUS, Replies
 from actors.settings import BusSettings
 from actors.tasks import TaskSet
 
@@ -26,6 +31,7 @@ log = logging.getLogger(__name__)
 PING_INTERVAL_S = 5
 MAX_OUTSTANDING_PINGS = 2
 RECONNECT_WAIT_S = 0.2
+
 _NO_HEADERS: Headers = {}
 
 
@@ -39,6 +45,7 @@ class Connection:
         self.closed = asyncio.Event()
         self._nc: Client = Client()
         self._tasks = TaskSet(f"bus {name}")
+        self._replies = Replies()
         self._denied = asyncio.Event()
         self._last_error: Exception | None = None
 
@@ -59,6 +66,7 @@ class Connection:
         finally:
             connecting.cancel()
             denied.cancel()
+        self._replies.prefix = (await self.inbox(self._replies.receive)).prefix
 
     def _options(self, settings: BusSettings) -> dict[str, Any]:
         context = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None
@@ -93,6 +101,7 @@ class Connection:
     async def _on_disconnected(self) -> None:
         if not self._nc.is_closed:
             log.warning("disconnected name=%s", self.name)
+        self._replies.fail(Unavailable("the link to the server was lost"))
 
     async def _on_reconnected(self) -> None:
         self.reconnects += 1
@@ -129,19 +138,17 @@ class Connection:
     async def request(
         self, subject: str, body: bytes, headers: Headers | None = None, timeout_s: float = 5.0
     ) -> Message:
-        """See `actors.bus.Bus`."""
-        self._check_size(body)
+        """See `actors.bus.Bus`. A lost link fails it at once, not after its time-out (N13)."""
+        expired = Unavailable(f"no answer on {subject} within {timeout_s:g} s")
+        token, future = self._replies.one(expired, timeout_s)
         try:
-            reply = await self._nc.request(
-                subject, body, timeout=timeout_s, headers=dict(headers) if headers else None
-            )
-        except errors.NoRespondersError:
-            raise Unavailable(f"nobody answers on {subject}") from None
-        except errors.TimeoutError:
-            raise Unavailable(f"no answer on {subject} within {timeout_s:g} s") from None
-        except (errors.Error, OSError) as error:
-            raise Unavailable(f"not sent: {error!r}") from error
-        return _message(reply)
+            await self.publish(subject, body, headers, f"{self._replies.prefix}.{token}")
+            reply = await future
+        finally:
+            self._replies.forget(token)
+        if reply.headers.get(STATUS) == NO_RESPONDERS and not reply.body:
+            raise Unavailable(f"nobody answers on {subject}")
+        return reply
 
     async def serve(self, subject: str, handler: Handler, queue: str = "") -> "Serving":
         """See `actors.bus.Bus`.

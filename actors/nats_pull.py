@@ -10,6 +10,7 @@ from uuid import uuid4
 from actors import jetstream
 from actors.bus import BusError, Message, Record, Unavailable
 from actors.jetstream import AckTokens
+from actors.replies import STATUS
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class Requests:
             self._arrived.append((message, tokens))
             self._spend()
         else:
-            status = message.headers.get(jetstream.STATUS, "")
+            status = message.headers.get(STATUS, "")
             if status in _ENDED:
                 self._open.pop(message.subject.rpartition(".")[2], None)
                 text = message.headers.get("Description", "")

@@ -9,7 +9,7 @@ import asyncio
 import json
 import math
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from actors.engine import Delta, EngineDead, Generated, Generation, GenerationRefused
@@ -43,7 +43,7 @@ class ScriptedEngine:
         self._aborted = 0
         self._closed = False
 
-    async def generate(self, generation: Generation) -> AsyncIterator[Delta | Generated]:
+    async def generate(self, generation: Generation) -> AsyncGenerator[Delta | Generated, None]:
         """Stream the whole text as one piece, then `Generated`; tokens are counted in words."""
         if self._closed:
             raise EngineDead("the scripted engine was closed")

@@ -9,7 +9,7 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
@@ -76,16 +76,19 @@ class VllmEngine:
     async def create(cls, model: ResolvedModel, settings: PoolSettings) -> "VllmEngine":
         """Load the model: takes seconds. Raises ValueError for settings that do not fit it."""
         started = time.monotonic()
-        on_cpu = current_platform.is_cpu()
-        arguments = engine_arguments(model, settings, on_cpu=on_cpu)
-        llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
-        if getattr(llm.get_tokenizer(), "chat_template", None) is None:
-            llm.shutdown()
-            raise ValueError(f"model {model.name} has no chat template")
+        arguments = engine_arguments(model, settings, on_cpu=current_platform.is_cpu())
+        # In a thread: the caller's event loop has watchdogs to answer meanwhile.
+        llm = await asyncio.to_thread(AsyncLLM.from_engine_args, AsyncEngineArgs(**arguments))
+        engine = cls(llm, model, settings)
+        try:
+            await engine._warm_up()
+        except BaseException:
+            await engine.close()
+            raise
         _log.info("engine ready model=%s seconds=%.1f", model.name, time.monotonic() - started)
-        return cls(llm, model, settings)
+        return engine
 
-    async def generate(self, generation: Generation) -> AsyncIterator[Delta | Generated]:
+    async def generate(self, generation: Generation) -> AsyncGenerator[Delta | Generated, None]:
         """Stream text as it is written, then the whole; see `actors.engine.Engine`."""
         draft = _Draft(time.monotonic())
         try:
@@ -114,7 +117,24 @@ class VllmEngine:
     async def close(self) -> None:
         """Stop the engine process and wait for its end, some seconds."""
         self._renderer.shutdown(wait=False)
-        await asyncio.to_thread(self._llm.shutdown)
+        # vLLM's finalizer complains when it runs as late as at the interpreter's end.
+        llm, self._llm = self._llm, None
+        await asyncio.to_thread(llm.shutdown)
+
+    async def _warm_up(self) -> None:
+        """Write one token: who is ready has spoken, and no seat waits for a first computation."""
+        if getattr(self._tokenizer, "chat_template", None) is None:
+            raise ValueError(f"model {self.model} has no chat template")
+        generation = Generation(
+            request_id="warm-up",
+            seat="warm-up",
+            queue="warm-up",
+            messages=(ChatMessage(role="user", content="Are you ready? " * 8),),
+            sampling=Sampling(max_tokens=1),
+        )
+        async with aclosing(self.generate(generation)) as stream:
+            async for _ in stream:
+                pass
 
     async def _render(self, messages: Sequence[ChatMessage]) -> list[int]:
         """Turn the chat into tokens by the model's own template; nothing in it is the caller's."""
@@ -132,7 +152,9 @@ class VllmEngine:
             raise GenerationRefused("prompt_too_long", room)
         return prompt
 
-    async def _outputs(self, generation: Generation, prompt: list[int]) -> AsyncGenerator[Any]:
+    async def _outputs(
+        self, generation: Generation, prompt: list[int]
+    ) -> AsyncGenerator[Any, None]:
         """Stream vLLM's outputs with its errors in our words."""
         try:
             stream = self._llm.generate(

@@ -36,8 +36,9 @@ step() {
 # Sets $python to the first usable interpreter, or says what is wrong with each.
 find_python() {
     refused=''
-    for python in ${CONCLAVE_PYTHON:+"$CONCLAVE_PYTHON"} \
-        python3 python3.14 python3.13 python3.12 python3.11 python; do
+    set -- python3 python3.14 python3.13 python3.12 python3.11 python
+    [ -z "${CONCLAVE_PYTHON-}" ] || set -- "$CONCLAVE_PYTHON" # that one or none
+    for python in "$@"; do
         path=$(command -v "$python") || continue
         version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) ||
             continue
@@ -50,7 +51,7 @@ find_python() {
   $path is $why"
     done
     die "no usable Python: 3.11 to 3.14 with venv is needed.${refused:-
-  (none found on PATH)}" "Install one, or name it: CONCLAVE_PYTHON=/path/to/python3.12 sh deploy/bootstrap.sh ..."
+  (there is no ${CONCLAVE_PYTHON:-python3} that starts)}" "Install one, or name it: CONCLAVE_PYTHON=/path/to/python3.12 sh deploy/bootstrap.sh ..."
 }
 
 # A .venv of ours that was moved or broken is made anew; one that is not ours is never removed.

@@ -60,7 +60,7 @@ def decode(kind: type[T], body: bytes, content_type: str = JSON) -> T:
 
 def _bad_message(text: str) -> BadMessage:
     text, _, path = text.partition(_PATH_MARK)
-    path = path.rstrip("`") or "$"
+    path = path.rstrip("`").rpartition("`")[2] or "$"  # it may say: key` in `$.metadata
     field = _NAMED_FIELD.search(text)
     return BadMessage(text, f"{path}.{field[1]}" if field else path)
 

@@ -74,7 +74,9 @@ def request(role: str, task: str, max_tokens: int, seats: int | None = None) -> 
     )
 
 
-async def views(client: Client, tasks: Mapping[str, str]) -> Sequence[CouncilView]:
+async def views(
+    client: Client, tasks: Mapping[str, str], seats: int | None = None
+) -> Sequence[CouncilView]:
     """Return an empty view for each council to be asked, seats and personas filled in."""
     return [
         CouncilView(
@@ -82,7 +84,7 @@ async def views(client: Client, tasks: Mapping[str, str]) -> Sequence[CouncilVie
             task=task,
             seats={
                 seat.id: SeatView(seat=seat.id, persona=seat.persona)
-                for seat in (await client.council(role)).seats
+                for seat in (await client.council(role)).seats[:seats]
             },
         )
         for role, task in tasks.items()
@@ -90,17 +92,25 @@ async def views(client: Client, tasks: Mapping[str, str]) -> Sequence[CouncilVie
 
 
 async def ask_all(
-    client: Client, councils: Sequence[CouncilView], max_tokens: int, view: View
+    client: Client,
+    councils: Sequence[CouncilView],
+    view: View,
+    *,
+    max_tokens: int,
+    seats: int | None = None,
 ) -> Sequence[Deliberation]:
     """Ask every council at once; return the outcomes in the councils' order."""
-    async with asyncio.TaskGroup() as group:
-        asked = [
-            group.create_task(
-                deliberate(client, request(council.role, council.task, max_tokens), council, view)
-            )
-            for council in councils
-        ]
-    return [task.result() for task in asked]
+
+    async def ask(council: CouncilView) -> Deliberation:
+        asked = request(council.role, council.task, max_tokens, seats)
+        return await deliberate(client, asked, council, view)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(ask(council)) for council in councils]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in asking]
 
 
 async def scaling(client: Client, role: str, task: str, max_tokens: int, seats: int) -> Scaling:

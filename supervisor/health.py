@@ -49,6 +49,7 @@ class Prober:
     def __init__(self, settings: BusSettings) -> None:
         self._settings = settings
         self._bus: Bus | None = None
+        self._closed = False
         self._connecting = asyncio.Lock()
 
     async def ask(self, probe: Probe, timeout_s: float) -> Answer:
@@ -64,15 +65,18 @@ class Prober:
         return Answer.MISSING if await bus.healthy(timeout_s) else Answer.UNKNOWN
 
     async def close(self) -> None:
-        """Leave NATS."""
-        if self._bus is not None:
+        """Leave NATS; whatever is asked from now on is UNKNOWN."""
+        self._closed = True
+        async with self._connecting:
+            bus, self._bus = self._bus, None
+        if bus is not None:
             with contextlib.suppress(BusError, TimeoutError):
                 async with asyncio.timeout(1.0):
-                    await self._bus.close()
+                    await bus.close()
 
     async def _connected(self, timeout_s: float) -> Bus | None:
         async with self._connecting:
-            if self._bus is None:
+            if self._bus is None and not self._closed:
                 try:
                     self._bus = await nats_bus.connect(
                         self._settings, "conclave-supervisor", timeout_s=timeout_s

@@ -11,17 +11,19 @@ import math
 import os
 import secrets
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import Any, Final
 
 import msgspec
 import psutil
 
-from actors.models import BUNDLED_NAME, ResolvedModel, resolve
+from actors.models import ResolvedModel, resolve
 from actors.nats_bus import connect
 from actors.service import Service
 from actors.settings import PoolSettings
@@ -114,8 +116,9 @@ async def _cluster(settings: PoolSettings, pool: str) -> AsyncIterator[tuple[Any
     # Ray's processes die with the thread that started them, so that thread must outlive them.
     with ThreadPoolExecutor(1, "ray") as thread:
         loop = asyncio.get_running_loop()
-        folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # noqa: S108 - sockets want short paths
+        folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # sockets want short paths
         ray = await loop.run_in_executor(thread, _started, settings, folder)
+        _take_back_sigterm()
         try:
             yield ray, _share(ray, settings, pool)
         finally:
@@ -155,14 +158,22 @@ def _started(settings: PoolSettings, folder: str) -> Any:
     return ray
 
 
+def _take_back_sigterm() -> None:
+    """Undo Ray's signal handler, which would write a stack trace before ours is called."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+
+
 def _share(ray: Any, settings: PoolSettings, pool: str) -> dict[str, Any]:
     """Return one replica's share of the machine. Raises ConfigError when not all find room.
 
     Ray would let a replica without room wait for ever.
     """
     gpus, needed = ray.cluster_resources().get("GPU", 0), settings.replicas
+    given: dict[str, Any] = {}
     if settings.engine == "scripted":
-        return {}
+        return given
     if gpus:
         share = settings.gpu_share
         room = gpus // share if share > 1 else gpus * math.floor(1 / share)
@@ -191,7 +202,7 @@ async def _until(stop: asyncio.Event, watches: Sequence[Any]) -> int:
 async def _watch(ray: Any, name: str, replica: Any) -> None:
     """Return when a replica is lost for good; start anew one that hangs."""
     ready, missed = False, 0
-    while missed < MISSED:
+    while True:
         try:
             async with asyncio.timeout(PING_S):
                 await replica.alive.remote()
@@ -215,8 +226,11 @@ async def _watch(ray: Any, name: str, replica: Any) -> None:
 
 
 async def _drain(replicas: Sequence[Any]) -> None:
-    calls = [asyncio.ensure_future(replica.drain.remote()) for replica in replicas]
-    await asyncio.wait(calls, timeout=DRAIN_S)
+    """Let the replicas finish or give back what they have; a lost one has nothing to say."""
+    calls = (asyncio.ensure_future(replica.drain.remote()) for replica in replicas)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            await asyncio.gather(*calls, return_exceptions=True)
 
 
 def _end(processes: Sequence[psutil.Process]) -> None:

@@ -41,13 +41,6 @@ from supervisor.spec import ChildSpec
 ESCALATED: Final = 70
 """Exit code of a supervisor that gave up (EX_SOFTWARE)."""
 
-OUTSIDE_FAULT: Final = 75
-"""A child exits with this (EX_TEMPFAIL) when what it needs is away, NATS above all: it is tried
-again after growing delays, for ever, since none of it is its own fault."""
-
-HOPELESS: Final = 78
-"""A child exits with this (EX_CONFIG) when no restart can help: the supervisor gives up at once."""
-
 
 class Phase(Enum):
     """Where a child is in its life."""
@@ -154,7 +147,7 @@ def _exited(state: Family, child: Child, event: ChildExited, now: float) -> tupl
         return _with(state, replace(child, phase=Phase.OVER)), ()
     if child.phase is Phase.STARTING:
         child = replace(child, failed_starts=child.failed_starts + 1)
-    if event.code == OUTSIDE_FAULT:
+    if event.code in child.spec.outside_faults:
         return _restart_later(state, child)
     return _restart(state, child, event, now)
 
@@ -177,7 +170,7 @@ def _restart(state: Family, child: Child, event: ChildExited, now: float) -> tup
     at = now + wait_s
     too_often = not one_more(counted, at, rules.intensity)
     never_ready = child.failed_starts > rules.intensity.max_restarts
-    if event.code == HOPELESS or too_often or never_ready:
+    if event.code in child.spec.hopeless or too_often or never_ready:
         state, _ = _stop(_with(state, replace(child, phase=Phase.OVER)), now)
         return replace(state, exit_code=ESCALATED), (Escalate(_why(state, child, event)),)
     child = replace(child, phase=Phase.WAITING, restarts=(*counted, at))
@@ -187,7 +180,7 @@ def _restart(state: Family, child: Child, event: ChildExited, now: float) -> tup
 def _why(state: Family, child: Child, event: ChildExited) -> str:
     limit = state.rules.intensity
     said = f": {event.last_words}" if event.last_words else ""
-    if event.code == HOPELESS:
+    if event.code in child.spec.hopeless:
         return f"{child.spec.id} cannot run (exit code {event.code}){said}"
     if child.failed_starts > limit.max_restarts:
         often = f"{child.failed_starts} times in a row before it was ready"

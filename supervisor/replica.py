@@ -44,7 +44,7 @@ class Replica:
         self._running = asyncio.create_task(self._run(), name=f"replica {instance}")
 
     async def alive(self) -> int:
-        """Return the process number. Raises what made starting hopeless, such as a wrong setting."""
+        """Return the process number. Raises what made a start hopeless: a wrong setting."""
         if self._running.done():
             await self._running
         return os.getpid()

@@ -49,6 +49,9 @@ class ChildSpec(Struct, frozen=True, kw_only=True):
     Without `ready` it counts as ready once started; without `health` it is never called hung.
     A `gate` lets the children after it start only while it is ready. `env` is added to the
     supervisor's own. `dies_with_parent` is for programs that do not watch their stdin.
+    Exit codes in `outside_faults` say that something it needs is away, NATS above all: it is
+    tried again after growing delays, for ever. Those in `hopeless` say that no restart can help:
+    the supervisor gives up at once.
     """
 
     id: str
@@ -62,6 +65,8 @@ class ChildSpec(Struct, frozen=True, kw_only=True):
     stop_timeout_s: float = 10.0
     stop_signal: int = signal.SIGTERM
     dies_with_parent: bool = False
+    outside_faults: tuple[int, ...] = ()
+    hopeless: tuple[int, ...] = ()
 
 
 def validated(specs: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:

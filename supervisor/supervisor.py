@@ -53,10 +53,14 @@ class Outcome(Struct, frozen=True):
 
 
 class Supervisor:
-    """Starts children, keeps them alive, stops them. `ready` is set while all of them are there."""
+    """Starts children, keeps them alive, stops them.
+
+    `ready` is set while all of them are there, `stopping` from when they have to go.
+    """
 
     def __init__(self, specs: Sequence[ChildSpec], settings: SupervisorSettings, ask: Ask) -> None:
         self.ready = asyncio.Event()
+        self.stopping = asyncio.Event()
         self.outcome: Outcome | None = None
         self._settings = settings
         self._ask = ask
@@ -94,7 +98,9 @@ class Supervisor:
         self._state, actions = step(self._state, event, time.monotonic())
         for action in actions:
             self._do(action, tasks)
-        if self._state.ready and self._state.stop_by is None:
+        if self._state.stop_by is not None:
+            self.stopping.set()
+        if self._state.ready and not self.stopping.is_set():
             self.ready.set()
         else:
             self.ready.clear()

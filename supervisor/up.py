@@ -30,6 +30,10 @@ CORE: Final = ("registry", "dispatcher", "collector", "responder")
 AGENTS_SHARE_OF_STOP: Final = 0.6
 """Agents may use this part of the stop time-out to finish texts; the others need little."""
 
+OUTSIDE_FAULTS: Final = (3,)
+HOPELESS: Final = (2,)
+"""What the exit codes of `conclave run` (supervisor/cli/errors.py) mean to its supervisor."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,9 +61,7 @@ async def up(config: Config, *, announce: Callable[[str], None] = say) -> int:
     `announce` gets the one line `ready nats://…` once every actor answers. A second signal
     kills instead of stopping.
     """
-    with _prepared(config) as (effective, children):
-        prober = Prober(effective.nats)
-        supervisor = Supervisor(children, effective.supervisor, prober.ask)
+    async with _supervised(config) as (effective, supervisor):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, supervisor.stop)
@@ -71,16 +73,13 @@ async def up(config: Config, *, announce: Callable[[str], None] = say) -> int:
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
-            await prober.close()
     return outcome.exit_code
 
 
 @asynccontextmanager
 async def running(config: Config) -> AsyncIterator[RunningSystem]:
     """Run everything while the block lasts. Raises GaveUp if it cannot be started or kept alive."""
-    with _prepared(config) as (effective, children):
-        prober = Prober(effective.nats)
-        supervisor = Supervisor(children, effective.supervisor, prober.ask)
+    async with _supervised(config) as (effective, supervisor):
         supervising = asyncio.create_task(supervisor.run(), name="supervisor")
         try:
             await _ready(supervisor, supervising)
@@ -88,9 +87,28 @@ async def running(config: Config) -> AsyncIterator[RunningSystem]:
         finally:
             supervisor.stop()
             outcome = await supervising
+    if outcome.exit_code:
+        raise GaveUp(outcome.exit_code, outcome.reason)
+
+
+@asynccontextmanager
+async def _supervised(config: Config) -> AsyncIterator[tuple[Config, Supervisor]]:
+    """Make a supervisor that asks its children through NATS until it stops them."""
+    with _prepared(config) as (effective, children):
+        prober = Prober(effective.nats)
+        supervisor = Supervisor(children, effective.supervisor, prober.ask)
+        leaving = asyncio.create_task(_leave(supervisor, prober), name="leave NATS")
+        try:
+            yield effective, supervisor
+        finally:
+            leaving.cancel()
             await prober.close()
-        if outcome.exit_code:
-            raise GaveUp(outcome.exit_code, outcome.reason)
+
+
+async def _leave(supervisor: Supervisor, prober: Prober) -> None:
+    """Disconnect before nats-server is stopped: its end is no news then."""
+    await supervisor.stopping.wait()
+    await prober.close()
 
 
 async def _ready(supervisor: Supervisor, supervising: asyncio.Task[Outcome]) -> None:
@@ -177,4 +195,6 @@ def _actor(
         health=answers,
         start_timeout_s=config.supervisor.start_timeout_seconds,
         stop_timeout_s=stop_timeout_s or agents_stop_s,
+        outside_faults=OUTSIDE_FAULTS,
+        hopeless=HOPELESS,
     )

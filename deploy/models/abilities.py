@@ -46,7 +46,7 @@ def council_figures(
         for council in [councils[place % len(councils)]]
         for one in council.seats
     ]
-    answers = [pair for pair in engine.ask(users, samples=2)]
+    answers = engine.ask(users, samples=2)
     hits, stopped, lengths, seats, seeds = 0, 0, list[int](), list[float](), list[float]()
     for place, (_, text, words) in enumerate(texts):
         three = answers[3 * place : 3 * place + 3]

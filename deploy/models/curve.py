@@ -7,13 +7,13 @@ from pathlib import Path
 
 def draw_curve(lines: Sequence[str], picture: Path) -> None:
     """Training loss, and held-out loss of every kind of sample, over millions of tokens."""
-    import matplotlib
+    import matplotlib as mpl
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
 
     entries = [json.loads(line) for line in lines]
-    figure, axes = pyplot.subplots(figsize=(7, 4), dpi=90)
+    figure, axes = plt.subplots(figsize=(7, 4), dpi=90)
     axes.plot(
         [e["tokens"] / 1e6 for e in entries],
         [e["loss"] for e in entries],
@@ -33,4 +33,4 @@ def draw_curve(lines: Sequence[str], picture: Path) -> None:
     axes.legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(picture)
-    pyplot.close(figure)
+    plt.close(figure)

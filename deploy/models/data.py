@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from corpus.mix import EASY, WEIGHTS, Sample, draw
 from corpus.words import Lexicon, Split
-from tokens import prefix_text, tail_text
+from tokens import prefix_text, tail_texts
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
@@ -23,14 +23,22 @@ class Batch:
     targets: Tensor
 
 
-def encode(
-    tokenizer: PreTrainedTokenizerFast, samples: list[Sample]
-) -> list[tuple[list[int], int]]:
-    """Token ids of each sample and where its answer begins."""
-    pairs = [tail_text(sample) for sample in samples]
-    prompts = tokenizer([prompt for prompt, _ in pairs])["input_ids"]
-    answers = tokenizer([answer for _, answer in pairs])["input_ids"]
-    return [(prompt + answer, len(prompt)) for prompt, answer in zip(prompts, answers, strict=True)]
+Row = tuple[list[int], list[bool]]
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, samples: list[Sample]) -> list[Row]:
+    """Token ids of each sample, and which of them are the model's own to write."""
+    parts = [tail_texts(sample) for sample in samples]
+    flat = iter(tokenizer([text for texts in parts for text in texts])["input_ids"])
+    rows: list[Row] = []
+    for texts in parts:
+        ids, own = list[int](), list[bool]()
+        for place in range(len(texts)):
+            piece = next(flat)
+            ids += piece
+            own += [place % 2 == 1] * len(piece)
+        rows.append((ids, own))
+    return rows
 
 
 def prefix_ids(tokenizer: PreTrainedTokenizerFast) -> Tensor:
@@ -38,15 +46,16 @@ def prefix_ids(tokenizer: PreTrainedTokenizerFast) -> Tensor:
     return torch.tensor(tokenizer(prefix_text())["input_ids"])
 
 
-def collate(rows: list[tuple[list[int], int]], pad: int) -> Batch:
-    """Pad on the right to a common length; only answers are targets."""
+def collate(rows: list[Row], pad: int) -> Batch:
+    """Pad on the right to a common length; only the model's own tokens are targets."""
     longest = max(len(ids) for ids, _ in rows)
     length = -(-longest // STEP) * STEP
     ids = torch.full((len(rows), length), pad)
     targets = torch.full((len(rows), length), -100)
-    for place, (row, start) in enumerate(rows):
-        ids[place, : len(row)] = torch.tensor(row)
-        targets[place, start - 1 : len(row) - 1] = torch.tensor(row[start:])
+    for place, (row, own) in enumerate(rows):
+        line, mine = torch.tensor(row), torch.tensor(own)
+        ids[place, : len(row)] = line
+        targets[place, : len(row) - 1] = torch.where(mine[1:], line[1:], -100)
     return Batch(ids, targets)
 
 
@@ -63,7 +72,7 @@ def chunk(
     rows = encode(tokenizer, [draw(lexicon, rng, EASY if easy else WEIGHTS) for _ in range(CHUNK)])
     rows = [row for row in rows if len(row[0]) <= (320 if easy else 2400)]
     rows.sort(key=lambda row: len(row[0]) + rng.random() * 24)
-    batches, group, longest = [], list[tuple[list[int], int]](), 0
+    batches, group, longest = [], list[Row](), 0
     for row in rows:
         longest = max(longest, len(row[0]))
         if group and longest * (len(group) + 1) > tokens:

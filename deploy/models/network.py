@@ -9,15 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 SIZES: dict[str, Any] = {
     "vocab_size": 3072,
-    "hidden_size": 256,
-    "intermediate_size": 704,
+    "hidden_size": 192,
+    "intermediate_size": 512,
     "num_hidden_layers": 5,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 4,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
     "head_dim": 32,
     "max_position_embeddings": 4096,
     "rms_norm_eps": 1e-6,
@@ -103,8 +102,8 @@ class Attention(nn.Module):
         kind = v.dtype
         rows = torch.arange(prefix, total, device=x.device)
         mask = rows[:, None] >= torch.arange(total, device=x.device)[None, :]
-        a0 = F.scaled_dot_product_attention(q0.to(kind), k0.to(kind), v0, is_causal=True)
-        a1 = F.scaled_dot_product_attention(q1.to(kind), k1.to(kind), v1, attn_mask=mask)
+        a0 = nn.functional.scaled_dot_product_attention(q0.to(kind), k0.to(kind), v0, is_causal=True)
+        a1 = nn.functional.scaled_dot_product_attention(q1.to(kind), k1.to(kind), v1, attn_mask=mask)
         joined = torch.cat(
             (
                 a0.transpose(1, 2).reshape(prefix, -1),
@@ -126,7 +125,7 @@ class Gated(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map each position by itself."""
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(nn.functional.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class Layer(nn.Module):
@@ -170,7 +169,7 @@ class Nano(nn.Module):
                 nn.init.normal_(weight, std=0.02 / (2 * SIZES["num_hidden_layers"]) ** 0.5)
 
     def loss(self, prefix: Tensor, ids: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy over the positions whose target is not negative."""
+        """Sum of the cross-entropy over the positions whose target is not negative."""
         length = prefix.shape[0]
         cos, sin = self.get_buffer("cos"), self.get_buffer("sin")
         rope = (cos[: length + ids.shape[1]], sin[: length + ids.shape[1]])
@@ -179,5 +178,7 @@ class Nano(nn.Module):
             x = layer(x, rope, length, ids.shape[0])
         wanted = targets.reshape(-1) >= 0
         x = self.model.norm(x[length:][wanted])
-        logits = F.linear(x, self.model.embed_tokens.weight)
-        return F.cross_entropy(logits.float(), targets.reshape(-1)[wanted])
+        logits = nn.functional.linear(x, self.model.embed_tokens.weight)
+        return nn.functional.cross_entropy(
+            logits.float(), targets.reshape(-1)[wanted], reduction="sum"
+        )

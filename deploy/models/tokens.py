@@ -59,6 +59,9 @@ def prefix_text() -> str:
     return f"{START}system\n{RULES}{END}\n"
 
 
-def tail_text(sample: Sample) -> tuple[str, str]:
-    """The rest of the prompt, and the answer with its end."""
-    return f"{START}user\n{sample.user}{END}\n{START}assistant\n", f"{sample.answer}{END}"
+def tail_texts(sample: Sample) -> list[str]:
+    """The rest of the conversation: prompt, answer with its end, next prompt, and so on."""
+    parts = [f"{START}user\n{sample.user}{END}\n{START}assistant\n", f"{sample.answer}{END}"]
+    for user, answer in sample.more:
+        parts += [f"\n{START}user\n{user}{END}\n{START}assistant\n", f"{answer}{END}"]
+    return parts

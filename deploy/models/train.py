@@ -6,12 +6,15 @@ was stopped goes on where it was with the same command.
 
 import argparse
 import json
+import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
 from curve import draw_curve
@@ -37,7 +40,7 @@ def options() -> argparse.Namespace:
         "--work", type=Path, default=HERE / "run", help="folder of the run: checkpoint, log"
     )
     parser.add_argument(
-        "--tokens", type=float, default=10e6, help="tokens to train on, prompts included"
+        "--tokens", type=float, default=12e6, help="tokens to train on, prompts included"
     )
     parser.add_argument("--batch", type=int, default=3072, help="tokens in a step")
     parser.add_argument(
@@ -45,11 +48,11 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=300, help="steps between checkpoints")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="threads; one on a GPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument(
         "--export-only", action="store_true", help="write the model as of the last checkpoint"
     )
-    parser.add_argument("--no-compile", action="store_true", help="do without torch.compile")
     return parser.parse_args()
 
 
@@ -65,15 +68,17 @@ class Run:
         torch.manual_seed(args.seed)
         self.args = args
         self.net = Nano().to(args.device)
-        named = list(self.net.named_parameters())
-        matrices = [p for name, p in named if p.dim() == 2 and "embed" not in name]
-        others = [p for name, p in named if p.dim() != 2 or "embed" in name]
+        self.named = list(self.net.named_parameters())
+        matrices = [p for name, p in self.named if p.dim() == 2 and "embed" not in name]
+        others = [p for name, p in self.named if p.dim() != 2 or "embed" in name]
+        self.workers = ThreadPoolExecutor(args.workers)
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=0.02, weight_decay=0.01),
-            torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.98), weight_decay=0.0),
+            torch.optim.Muon(matrices[part :: args.workers], lr=0.02, weight_decay=0.01)
+            for part in range(args.workers)
         ]
-        self.peaks = [0.02, 3e-3]
-        self.mean = {name: p.detach().clone() for name, p in named}
+        self.optimizers.append(torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.98), weight_decay=0))
+        self.peaks = [0.02] * args.workers + [3e-3]
+        self.mean = {name: p.detach().clone() for name, p in self.named}
         self.step, self.tokens, self.chunk, self.seconds = 0, 0, 0, 0.0
         self.state = args.work / "checkpoint.pt"
 
@@ -90,7 +95,7 @@ class Run:
         part.replace(self.state)
 
     def load(self) -> None:
-        """Go on from the checkpoint, at the beginning of the chunk it was in."""
+        """Go on from the checkpoint, at the beginning of the next chunk of text."""
         content = torch.load(self.state, map_location=self.args.device)
         self.net.load_state_dict(content["net"])
         self.mean = content["mean"]
@@ -99,37 +104,54 @@ class Run:
         self.step, self.tokens, self.chunk, self.seconds = content["place"]
         self.chunk += 1
 
+    def part(self, prefix: Tensor, ids: Tensor, targets: Tensor, count: int) -> tuple[float, Any]:
+        """Loss and gradients of one worker's share of a batch."""
+        with torch.autocast(self.args.device, dtype=torch.bfloat16):
+            loss = self.net.loss(prefix, ids, targets) / count
+        return float(loss.detach()), torch.autograd.grad(loss, [p for _, p in self.named])
+
     def learn(self, prefix: Tensor, ids: Tensor, targets: Tensor) -> float:
-        """One step; return its loss."""
-        share = self.tokens / self.args.tokens
+        """One step; return its loss.
+
+        Every worker is one thread with its rows of the batch: they meet once a step and not at
+        every operation, which a machine shared with others rewards.
+        """
+        share, count = self.tokens / self.args.tokens, int((targets >= 0).sum())
         for optimizer, peak in zip(self.optimizers, self.peaks, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = peak * rate(share, self.step)
-        with torch.autocast(self.args.device, dtype=torch.bfloat16):
-            loss = self.net.loss(prefix, ids, targets)
-        loss.backward()
+        pieces = range(min(self.args.workers, len(ids)))
+        jobs = [
+            self.workers.submit(
+                self.part, prefix, ids[k :: len(pieces)], targets[k :: len(pieces)], count
+            )
+            for k in pieces
+        ]
+        losses, gradients = zip(*(job.result() for job in jobs), strict=True)
+        for (_, p), *parts in zip(self.named, *gradients, strict=True):
+            p.grad = sum(parts[1:], start=parts[0])
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        for job in [self.workers.submit(optimizer.step) for optimizer in self.optimizers]:
+            job.result()
         self.step += 1
         self.tokens += ids.numel()
         weight = min(0.995, self.step / (self.step + 20))
         with torch.no_grad():
-            for name, p in self.net.named_parameters():
+            for name, p in self.named:
                 self.mean[name].lerp_(p, 1.0 - weight)
-        return float(loss)
+        return float(sum(losses))
 
     def check(self, prefix: Tensor, held: dict[str, tuple[Tensor, Tensor]]) -> dict[str, float]:
         """Loss on held-out samples, by kind, with the averaged weights."""
-        kept = {name: p.detach().clone() for name, p in self.net.named_parameters()}
+        kept = {name: p.detach().clone() for name, p in self.named}
         losses: dict[str, float] = {}
         with torch.no_grad(), torch.autocast(self.args.device, dtype=torch.bfloat16):
-            for name, p in self.net.named_parameters():
+            for name, p in self.named:
                 p.copy_(self.mean[name])
             for kind, (ids, targets) in held.items():
-                losses[kind] = round(float(self.net.loss(prefix, ids, targets)), 4)
-            for name, p in self.net.named_parameters():
+                total = float(self.net.loss(prefix, ids, targets))
+                losses[kind] = round(total / int((targets >= 0).sum()), 4)
+            for name, p in self.named:
                 p.copy_(kept[name])
         return losses
 
@@ -138,6 +160,9 @@ def main() -> None:
     """Train to the end, or go on with a run, and export."""
     args = options()
     args.work.mkdir(parents=True, exist_ok=True)
+    if args.device == "cuda":
+        args.workers = 1
+    torch.set_num_threads(1)
     vocabulary = args.work / "tokenizer"
     if not vocabulary.exists():
         print("learning the tokenizer", flush=True)
@@ -147,9 +172,6 @@ def main() -> None:
     if run.state.exists():
         run.load()
         print(f"going on at step {run.step}, chunk {run.chunk}", flush=True)
-    if not args.no_compile:
-        for layer in run.net.model.layers:
-            layer.compile(dynamic=True)
     prefix = prefix_ids(tokenizer).to(args.device)
     held = {
         k: (b.ids.to(args.device), b.targets.to(args.device))

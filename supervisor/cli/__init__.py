@@ -70,7 +70,7 @@ app = typer.Typer(
 
 
 @app.callback(
-    epilog="Start with [bold]conclave demo[/], or with [bold]conclave up[/] and, in another terminal,"
+    epilog="Start with [bold]conclave demo[/], or with [bold]conclave up[/] and, elsewhere,"
     ' [bold]conclave ask "…" --role DEV[/].\n\nExit codes: 0 done; 1 refused, failed or cancelled;'
     " 2 wrong usage or configuration; 3 nobody answered in time; 70 the supervisor gave up;"
     " 130 Ctrl-C."
@@ -83,7 +83,8 @@ def root(
     timeout: Timeout = None,
     json: Json = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Tell the version.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Tell the version."),
     ] = False,
 ) -> None:
     """Ask a council of language-model agents over NATS.

@@ -21,14 +21,14 @@ from supervisor.client import new_task_id
 app = typer.Typer()
 
 
-
 @app.command()
 @command
 def ask(  # noqa: PLR0913, PLR0917 - one for each option
     common: Common,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The task; - reads it from stdin.")],
     role: Annotated[
-        str, typer.Option("--role", "-r", help="Council: DEV, QA, ARCHITECT, DEVOPS, DATA, or yours.")
+        str,
+        typer.Option("--role", "-r", help="Council: DEV, QA, ARCHITECT, DEVOPS, DATA, or yours."),
     ] = "DEV",
     agents: Annotated[
         int | None, typer.Option("--agents", "-n", min=1, help="How many seats. [default: all]")

@@ -86,5 +86,7 @@ class CouncilView(Struct):
 def settled(councils: Sequence[CouncilView]) -> int:
     """Return how many seats have answered or failed."""
     return sum(
-        seat.state in ("answered", "failed") for council in councils for seat in council.seats.values()
+        seat.state in ("answered", "failed")
+        for council in councils
+        for seat in council.seats.values()
     )

@@ -41,7 +41,8 @@ def wait(
     common: Common,
     task_id: TaskId,
     seconds: Annotated[
-        float, typer.Option("--for", metavar="SECONDS", min=0.001, max=3600, help="At most so long.")
+        float,
+        typer.Option("--for", metavar="SECONDS", min=0.001, max=3600, help="At most so long."),
     ] = 300.0,
 ) -> int:
     """Wait until a deliberation is over, then show it.
@@ -70,7 +71,9 @@ def list_(
     status: Annotated[
         Status | None, typer.Option(case_sensitive=False, help="Only this status.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="At most so many.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=100, help="At most so many.")
+    ] = 20,
     cursor: Annotated[
         int | None, typer.Option(min=0, help="Continue where a page before ended.")
     ] = None,
@@ -79,9 +82,7 @@ def list_(
 
     For example: [bold]conclave list --role DEV --status COMPLETED -n 5[/]
     """
-    query = ListQuery(
-        status=status, role=role, limit=limit, cursor=cursor
-    )
+    query = ListQuery(status=status, role=role, limit=limit, cursor=cursor)
     page = ask_once(common, lambda client: client.list(query))
     if common.json:
         output.document(page)

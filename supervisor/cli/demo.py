@@ -1,6 +1,7 @@
 """`conclave demo`: the main job, from nothing to ranked results, and back to nothing."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -8,13 +9,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import Struct
 from rich.console import Console
+from rich.logging import RichHandler
+from rich.text import Text
 
 from actors import nats_bus
 from actors.settings import EngineName
 from supervisor import config as configured
 from supervisor import demo as demonstration
 from supervisor.cli import demo_view, errors, live, output
+from supervisor.cli.board import CouncilView
 from supervisor.cli.options import Common, command
 from supervisor.cli.recording import Recording
 from supervisor.client import Client
@@ -23,15 +28,32 @@ from supervisor.up import running
 
 app = typer.Typer()
 
+MANY = 3
+"""Seats that are timed against one."""
+
+
+class Wishes(Struct, frozen=True):
+    """What the user wants to see."""
+
+    tasks: Mapping[str, str]
+    seats: int | None
+    max_tokens: int
+
 
 @app.command()
 @command
-def demo(
+def demo(  # noqa: PLR0913, PLR0917 - one for each option
     common: Common,
     task: Annotated[str, typer.Option(metavar="TEXT", help="Your own task, instead of ours.")] = "",
-    role: Annotated[str, typer.Option("--role", "-r", help="The council that gets it.")] = "DEV",
+    role: Annotated[
+        str | None, typer.Option("--role", "-r", help="Only this council. [default: all five]")
+    ] = None,
+    agents: Annotated[
+        int | None, typer.Option("--agents", "-n", min=1, help="Seats of each. [default: all]")
+    ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Hub id or folder. [default: Qwen/Qwen3-0.6B]")
+        str | None,
+        typer.Option(metavar="NAME", help="Hub id or folder. [default: Qwen/Qwen3-0.6B]"),
     ] = None,
     engine: Annotated[
         EngineName | None, typer.Option(help="scripted: fixed text, for trying things out.")
@@ -58,16 +80,27 @@ def demo(
         "pools": {"*": {"engine": engine, "model": model}},
     }
     config = configured.load(common.config, flags)
-    tasks = {role: task} if task else demonstration.TASKS
     stage = Recording(output.console(), svg)
-    return asyncio.run(_perform(config, tasks, max_tokens, stage))
+    handler = RichHandler(console=stage.console, show_path=False, show_time=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    wishes = Wishes(tasks=chosen(task, role), seats=agents, max_tokens=max_tokens)
+    return asyncio.run(_perform(config, wishes, stage))
 
 
-async def _perform(
-    config: Config, tasks: Mapping[str, str], max_tokens: int, stage: Recording
-) -> int:
+def chosen(task: str, role: str | None) -> Mapping[str, str]:
+    """Return what each council is asked: the user's own task of one, or ours."""
+    if task:
+        return {role or "DEV": task}
+    if role is None:
+        return demonstration.TASKS
+    if role not in demonstration.TASKS:
+        raise typer.BadParameter(f"there is no task for {role}; bring one with --task")
+    return {role: demonstration.TASKS[role]}
+
+
+async def _perform(config: Config, wishes: Wishes, stage: Recording) -> int:
     async with _started(config, stage.console) as (url, client):
-        councils = await demonstration.views(client, tasks)
+        councils = await demonstration.views(client, wishes.tasks, wishes.seats)
         agents = (await client.stats()).agents
         stage.show(demo_view.head(url, councils, agents))
         asked = sorted({pool.model for pool in config.pools.values()})
@@ -75,18 +108,32 @@ async def _perform(
             stage.show(note)
         async with live.showing(stage.console, councils) as view:
             outcomes = await demonstration.ask_all(
-                client, councils, max_tokens, stage.seeing(view, councils)
+                client,
+                councils,
+                stage.seeing(view, councils),
+                max_tokens=wishes.max_tokens,
+                seats=wishes.seats,
             )
         stage.show(demo_view.results(councils), demo_view.summary(councils))
-        role, text = next(iter(tasks.items()))
-        with stage.console.status("timing one seat against three …"):
-            seats = min(3, len(councils[0].seats))
-            measured = await demonstration.scaling(client, role, text, max_tokens, seats)
-        stage.show(demo_view.scaling(measured))
-    stage.show("stopped: agents, actors and nats-server have ended")
+        done = all(outcome.status == "COMPLETED" for outcome in outcomes)
+        if done:
+            await _time_seats(client, councils[0], wishes.max_tokens, stage)
+    stage.show(Text("everything has stopped: agents, actors, nats-server", "dim"))
     stage.save()
-    done = all(outcome.status == "COMPLETED" for outcome in outcomes)
     return errors.OK if done else errors.FAILED
+
+
+async def _time_seats(
+    client: Client, council: CouncilView, max_tokens: int, stage: Recording
+) -> None:
+    seats = min(MANY, len(council.seats))
+    if seats == 1:
+        return
+    with stage.console.status(f"timing one seat against {seats} …"):
+        measured = await demonstration.scaling(
+            client, council.role, council.task, max_tokens, seats
+        )
+    stage.show(demo_view.scaling(measured))
 
 
 @asynccontextmanager
@@ -99,7 +146,7 @@ async def _started(config: Config, console: Console) -> AsyncIterator[tuple[str,
     began = time.perf_counter()
     try:
         async with running(config) as system:
-            bus = await nats_bus.connect(system.settings, "conclave-demo")
+            bus = await nats_bus.connect(system.nats, "conclave-demo")
             try:
                 starting.stop()
                 took = time.perf_counter() - began

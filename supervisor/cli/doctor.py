@@ -12,10 +12,10 @@ from rich.text import Text
 from actors.bus import BusError
 from supervisor import config
 from supervisor.cli import errors, output, text
+from supervisor.cli.doctor_system import system
 from supervisor.cli.options import Common, command
 from supervisor.cli.session import bus_settings, connected
 from supervisor.doctor import Finding, State, healthy, machine
-from supervisor.cli.doctor_system import system
 
 app = typer.Typer()
 

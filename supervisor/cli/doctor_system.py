@@ -42,7 +42,9 @@ async def _round_trip(bus: Bus) -> Finding:
     if not alive:
         return Finding(what="NATS", state="problem", found="no round trip", todo="look at its log")
     limit = bus.max_payload // 1024
-    return Finding(what="NATS", state="ok", found=f"answers in {took:.1f} ms, {limit} KiB a message")
+    return Finding(
+        what="NATS", state="ok", found=f"answers in {took:.1f} ms, {limit} KiB a message"
+    )
 
 
 async def _stream(bus: Bus, name: str) -> Finding:

@@ -2,7 +2,7 @@
 
 0    done
 1    refused (a typed error), or the deliberation FAILED or was CANCELLED
-2    the command line or the configuration is wrong
+2    the command line or the configuration is wrong; trying again cannot help
 3    nobody answered in time: NATS not reachable, no such actor, or the deliberation's TIMEOUT
 70   the supervisor gave up: children kept failing
 130  interrupted by Ctrl-C
@@ -11,8 +11,8 @@
 import sys
 from typing import Final
 
-from actors.models import ModelMissing
 from actors.bus import BusError, TooLarge
+from actors.models import ModelMissing
 from schemas.deliberation import Status
 from schemas.errors import Refused
 from subjects.errors import InvalidSubject
@@ -49,7 +49,7 @@ def exit_code_of(error: Exception) -> int:
         return UNREACHABLE
     if isinstance(error, GaveUp):
         return error.code
-    if isinstance(error, SupervisionError | ModelMissing):
+    if isinstance(error, SupervisionError):
         return FAILED
     return USAGE
 

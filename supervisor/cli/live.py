@@ -115,7 +115,9 @@ def _what(council: CouncilView, event: Event | None) -> str:
 
 def board(councils: Sequence[CouncilView], now: float, width: int) -> RenderableType:
     """Return the picture: a line for each council, then a line for each of its seats."""
-    return Group(*(part for c in councils for part in (_head(c, now, width), _seats(c, now, width))))
+    return Group(
+        *(part for c in councils for part in (_head(c, now, width), _seats(c, now, width)))
+    )
 
 
 def _head(council: CouncilView, now: float, width: int) -> Text:
@@ -157,7 +159,9 @@ def _seats(council: CouncilView, now: float, width: int) -> Table:
             Text(glyph, style),
             Text(seat.seat, style="" if seat.state != "waiting" else "dim"),
             _said(seat, said),
-            Text(f"{seat.usage.completion_tokens} tok" if seat.usage.completion_tokens else "", "dim"),
+            Text(
+                f"{seat.usage.completion_tokens} tok" if seat.usage.completion_tokens else "", "dim"
+            ),
             Text(f"{spent:.1f} s" if spent else "", "dim"),
         )
     return grid

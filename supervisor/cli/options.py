@@ -45,7 +45,10 @@ Server = Annotated[
 Context = Annotated[
     str | None,
     typer.Option(
-        "--context", metavar="NAME", help="Context of the nats command line.", rich_help_panel=_PANEL
+        "--context",
+        metavar="NAME",
+        help="Context of the nats command line.",
+        rich_help_panel=_PANEL,
     ),
 ]
 Config = Annotated[
@@ -110,7 +113,7 @@ def command(function: Callable[Concatenate[Common, P], int | None]) -> Callable[
         ]
     )
     call.__annotations__ = {}  # the signature is the truth, not the wrapped function's hints
-    del call.__wrapped__  # type: ignore[attr-defined]
+    del call.__wrapped__
     return call
 
 
@@ -121,6 +124,4 @@ def merged(before: dict[str, Any], after: dict[str, Any]) -> Common:
 
 
 def _parameter(name: str, hint: Any) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint
-    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)

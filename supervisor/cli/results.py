@@ -123,7 +123,9 @@ def page(found: Page) -> Sequence[RenderableType]:
     """Return a table of summaries, and how to see older ones."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for name in ("task_id", "role", "status", "began", "took", "task"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if name == "task" else None)
+        table.add_column(
+            name, no_wrap=True, overflow="ellipsis", ratio=1 if name == "task" else None
+        )
     for summary in found.deliberations:
         table.add_row(
             summary.task_id,

@@ -4,6 +4,7 @@ Six of these start at once on a small machine: nothing is imported here that the
 """
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -14,10 +15,13 @@ from typing import Annotated, Literal
 
 import typer
 import uvloop
+from msgspec.structs import replace
 
+from supervisor import actor
 from supervisor import config as configured
 from supervisor.cli.options import Common, command
-from supervisor.config import Config
+from supervisor.cli.session import bus_settings
+from supervisor.config import Config, ConfigError
 
 app = typer.Typer()
 
@@ -51,8 +55,11 @@ def run(
 
     [bold]conclave run agent --pool gpu --config conclave.toml[/]
     """
-    flags = {"nats": {"url": common.server or None}}
-    config = configured.load(common.config, flags)
+    config = replace(configured.load(common.config), nats=bus_settings(common))
+    if pool not in config.pools:
+        allowed = ", ".join(config.pools)
+        raise ConfigError("command line", "--pool", f"there is no pool {pool!r}", allowed)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     name = instance or f"{socket.gethostname().split('.')[0]}-{os.getpid()}"
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(kind, config, name, pool, supervised=supervised))
@@ -69,7 +76,7 @@ async def _run(kind: Kind, config: Config, instance: str, pool: str, *, supervis
         placement = import_module("supervisor.placement")  # Ray is heavy and may be absent
         code: int = await placement.run_pool(config, pool, instance, stop)
         return code
-    return await actor.run(kind, config, instance, stop)
+    return await actor.run(kind, config, pool, instance, stop)
 
 
 def _until_orphaned(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -40,9 +40,7 @@ def bus_settings(common: Common) -> BusSettings:
 async def connected(common: Common) -> AsyncIterator[Client]:
     """Connect for the time of one command. Raises Unavailable."""
     settings = bus_settings(common)
-    bus = await nats_bus.connect(
-        settings, "conclave-cli", timeout_s=min(common.timeout, CONNECT_S)
-    )
+    bus = await nats_bus.connect(settings, "conclave-cli", timeout_s=min(common.timeout, CONNECT_S))
     try:
         yield Client(bus, common.timeout)
     finally:

@@ -1,6 +1,7 @@
 """`conclave up`: everything on this machine, under one supervisor."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -23,11 +24,15 @@ def up(
     ] = None,
     store_dir: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where deliberations are kept. [default: ~/.local/share/conclave]"),
+        typer.Option(
+            metavar="DIR", help="Where deliberations are kept. [default: ~/.local/share/conclave]"
+        ),
     ] = None,
     nats: Annotated[
         str | None,
-        typer.Option("--nats", metavar="URL", help="Use this server instead of starting one; as --server."),
+        typer.Option(
+            "--nats", metavar="URL", help="Use this server instead of starting one; as --server."
+        ),
     ] = None,
     engine: Annotated[
         EngineName | None,
@@ -35,7 +40,9 @@ def up(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of every pool: hub id or folder. [default: Qwen/Qwen3-0.6B]"),
+        typer.Option(
+            metavar="NAME", help="Of every pool: hub id or folder. [default: Qwen/Qwen3-0.6B]"
+        ),
     ] = None,
 ) -> int:
     """Start nats-server, the actors and the agents; keep them alive; stop them all on Ctrl-C.
@@ -55,4 +62,5 @@ def up(
         "pools": {"*": {"engine": engine, "model": model}},
     }
     config = configured.load(common.config, flags)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     return asyncio.run(everything.up(config))

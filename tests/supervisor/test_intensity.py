@@ -28,7 +28,8 @@ def test_an_intensity_of_zero_allows_no_restart():
 
 
 @pytest.mark.parametrize(
-    ("failures", "seconds"), [(1, 0.0), (2, 0.25), (3, 0.5), (4, 1.0), (5, 2.0), (6, 3.0), (99, 3.0)]
+    ("failures", "seconds"),
+    [(1, 0.0), (2, 0.25), (3, 0.5), (4, 1.0), (5, 2.0), (6, 3.0), (99, 3.0)],
 )
 def test_the_first_restart_is_immediate_and_the_next_wait_twice_as_long_each(failures, seconds):
     assert delay(failures, 0.25, 3.0) == seconds

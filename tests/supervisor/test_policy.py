@@ -17,10 +17,10 @@ from supervisor.events import (
     Wake,
 )
 from supervisor.intensity import Intensity
-from supervisor.policy import HOPELESS, OUTSIDE_FAULT, Phase, Rules, family, step
+from supervisor.policy import Phase, Rules, family, step
 from supervisor.spec import ChildSpec
 
-CRASH, KILLED = 1, -9
+CRASH, KILLED, OUTSIDE_FAULT, HOPELESS = 1, -9, 3, 2
 RULES = Rules(intensity=Intensity(3, 30.0), backoff_s=0.5, backoff_limit_s=4.0, stop_timeout_s=10.0)
 REST = Rules(
     strategy="rest_for_one",
@@ -32,7 +32,14 @@ REST = Rules(
 
 
 def spec(name, **changes):
-    return ChildSpec(id=name, argv=("true",), stop_timeout_s=5.0, **changes)
+    return ChildSpec(
+        id=name,
+        argv=("true",),
+        stop_timeout_s=5.0,
+        outside_faults=(OUTSIDE_FAULT,),
+        hopeless=(HOPELESS,),
+        **changes,
+    )
 
 
 class Told:
@@ -225,7 +232,7 @@ def test_a_child_that_never_gets_ready_escalates_however_slowly_it_fails():
 def test_a_child_that_cannot_be_helped_escalates_at_once():
     told = up("a")
     escalate, finish = told.hear(ChildExited("a", HOPELESS))
-    assert "a cannot run (exit code 78)" in escalate.reason
+    assert "a cannot run (exit code 2)" in escalate.reason
     assert finish == Finish(70)
 
 

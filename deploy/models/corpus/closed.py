@@ -88,7 +88,7 @@ def ordering(level: int, lexicon: Lexicon, rng: random.Random) -> Question:
         else (("most", 0), ("second most", 1), ("fewest", -1))
     )
     ranked = sorted(zip(names, figures, strict=True), key=lambda pair: -pair[1])
-    right, figure = ranked[place]
+    right = ranked[place][0]
     owns = dict(zip(names, map(str, figures), strict=True))
     listed = ", ".join(f"{name} has {owns[name]}" for name in names)
     text = f"{listed} of the {thing}. Who has the {what}?"

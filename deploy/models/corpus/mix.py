@@ -13,25 +13,18 @@ from corpus.proposals import propose
 from corpus.tasks import make_task
 from corpus.words import Lexicon
 
-WEIGHTS = {
-    "propose": 0.34,
-    "closed": 0.26,
-    "ballot": 0.16,
-    "judge": 0.06,
-    "critique": 0.08,
-    "revise": 0.06,
-    "synthesize": 0.04,
-}
-EASY = {"propose": 0.55, "closed": 0.2, "ballot": 0.1, "judge": 0.15}
+WEIGHTS = {"propose": 0.38, "closed": 0.26, "ballot": 0.2, "critique": 0.07, "revise": 0.05, "synthesize": 0.04}
+EASY = {"propose": 0.6, "closed": 0.2, "ballot": 0.2}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One message to an agent and the answer it should learn to give."""
+    """One message to an agent, the answer it should learn to give, and further turns."""
 
     kind: str
     user: str
     answer: str
+    more: tuple[tuple[str, str], ...] = ()
 
 
 def user_message(task: str, materials: list[str], seat_text: str) -> str:
@@ -63,46 +56,39 @@ def closed_question(lexicon: Lexicon, rng: random.Random) -> Sample:
     )
 
 
-def vote(lexicon: Lexicon, rng: random.Random, judge: bool = False) -> Sample:
-    """A ballot over labelled proposals, or the exercise of naming each one's fault."""
+def vote(lexicon: Lexicon, rng: random.Random) -> Sample:
+    """A ballot over labelled proposals; then, as an exercise, a word on each one's fault."""
     task, (role, persona) = make_task(lexicon, rng), seat(lexicon, rng)
     count = rng.choice((2, 3, 3, 3, 4, 4, 5)) if rng.random() < 0.94 else rng.randint(6, 14)
     bad = rng.choice((0, 1, 1, 1, 1, 2)) if count < 5 else rng.randint(1, count // 2)
     peers = draw_peers(task, lexicon, rng, count, min(bad, count - 1))
-    if judge:
-        text, instruction = ballots.judgement(peers), ballots.JUDGE
-    else:
-        text, instruction = ballots.ballot(peers, rng), prompts.BALLOT
-    user = user_message(
-        task.block, [show(peers, rng)], prompts.seat_block(role, persona.text, instruction)
-    )
-    return Sample("judge" if judge else "ballot", user, text)
-
-
-def judging(lexicon: Lexicon, rng: random.Random) -> Sample:
-    """The exercise in judging."""
-    return vote(lexicon, rng, judge=True)
+    seat_text = prompts.seat_block(role, persona.text, prompts.BALLOT)
+    user = user_message(task.block, [show(peers, rng)], seat_text)
+    more = ((ballots.JUDGE, ballots.judgement(peers)),)
+    return Sample("ballot", user, ballots.ballot(peers, rng), more)
 
 
 def critique(lexicon: Lexicon, rng: random.Random) -> Sample:
     """A critique of one of the proposals shown."""
     task, (role, persona) = make_task(lexicon, rng), seat(lexicon, rng)
     peers = draw_peers(task, lexicon, rng, rng.choice((1, 1, 2, 3)), rng.choice((0, 0, 1)))
-    target = rng.choice(peers)
+    first, *others = rng.sample(peers, len(peers))
     title = rng.choice(("Proposals", "Proposals", "Proposal"))
-    instruction = prompts.CRITIQUE.format(label=target.label)
-    user = user_message(
-        task.block, [show(peers, rng, title)], prompts.seat_block(role, persona.text, instruction)
+    instruction = prompts.CRITIQUE.format(label=first.label)
+    seat_text = prompts.seat_block(role, persona.text, instruction)
+    user = user_message(task.block, [show(peers, rng, title)], seat_text)
+    more = tuple(
+        (prompts.CRITIQUE.format(label=peer.label), reviews.critique(task, peer, persona, rng))
+        for peer in others[:2]
     )
-    return Sample("critique", user, reviews.critique(task, target, persona, rng))
+    return Sample("critique", user, reviews.critique(task, first, persona, rng), more)
 
 
 def revision(lexicon: Lexicon, rng: random.Random) -> Sample:
     """A revision of one's own proposal given critiques."""
     task, (role, persona) = make_task(lexicon, rng), seat(lexicon, rng)
     own = propose(task, role, persona, rng, size=rng.choice((2, 2, 3)))
-    notes = reviews.critics(
-        task, own, lexicon, rng, [made_up(lexicon, rng) for _ in range(rng.choice((1, 2, 2)))]
+    notes = reviews.critics(task, own, rng, [made_up(lexicon, rng) for _ in range(rng.choice((1, 2, 2)))]
     )
     absent = [
         word
@@ -133,7 +119,6 @@ MAKERS: dict[str, Callable[[Lexicon, random.Random], Sample]] = {
     "propose": proposal,
     "closed": closed_question,
     "ballot": vote,
-    "judge": judging,
     "critique": critique,
     "revise": revision,
     "synthesize": synthesis,
@@ -145,7 +130,8 @@ def draw(lexicon: Lexicon, rng: random.Random, weights: dict[str, float]) -> Sam
     while True:
         kind = rng.choices(list(weights), list(weights.values()))[0]
         sample = MAKERS[kind](lexicon, rng)
-        words = set(re.findall(r"[a-z]+", (sample.user + sample.answer).lower()))
+        texts = (sample.user, sample.answer, *(text for turn in sample.more for text in turn))
+        words = set(re.findall(r"[a-z]+", " ".join(texts).lower()))
         if lexicon.split == "held" or not words & FORBIDDEN:
             return sample
 

@@ -27,7 +27,7 @@ class Peer:
 
 def marker(rng: random.Random) -> str:
     """A marker as a caller may draw it."""
-    return f"{rng.getrandbits(64):016x}"[: rng.choice((4, 6, 6, 8, 8, 12))]
+    return f"{rng.getrandbits(64):016x}"[: rng.choice((4, 4, 6, 8, 8))]
 
 
 def other_task(task: Task, lexicon: Lexicon, rng: random.Random) -> Task:

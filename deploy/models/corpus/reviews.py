@@ -7,7 +7,7 @@ from corpus.peers import Peer
 from corpus.personas import Persona
 from corpus.proposals import Slots, propose, say
 from corpus.tasks import Task
-from corpus.words import Lexicon, expand, sentence
+from corpus.words import expand, sentence
 
 FAULT_LINES: dict[str, str] = {
     "off topic": "[Proposal {label} is off topic|Proposal {label} misses the task]: it [never names|ignores] the {x}. [Write|Speak] about the {x}[ and the {y}|].",
@@ -106,7 +106,7 @@ def synthesize(peers: Sequence[Peer], rng: random.Random) -> str:
 
 
 def critics(
-    task: Task, own: str, lexicon: Lexicon, rng: random.Random, personas: Sequence[Persona]
+    task: Task, own: str, rng: random.Random, personas: Sequence[Persona]
 ) -> list[Peer]:
     """Critiques of one's own proposal, one by each persona."""
     me = Peer("A", own, "", 0)

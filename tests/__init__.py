@@ -1,0 +1,1 @@
+"""Proof, in the order a reader asks for it: unit, bus, actors, then whole systems."""

@@ -1,0 +1,100 @@
+"""Fixtures that everything shares: a real nats-server, and a world of its own for each test."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from actors.nats_bus import NatsBus, connect
+from actors.settings import BusSettings
+from subjects.streams import streams
+from tests.harness.nats_server import Server
+from tests.harness.system import System
+
+WORLDS = 400
+"""More tests than that in one session, and the server runs out of accounts."""
+
+hypothesis_settings.register_profile(
+    "conclave",
+    deadline=None,  # a busy machine is no defect
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+hypothesis_settings.load_profile("conclave")
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server that tests share which do not harm it."""
+    server = Server(tmp_path_factory.mktemp("nats"), accounts=WORLDS)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def nats_settings(shared_server: Server) -> BusSettings:
+    """How to reach a server where nothing has happened yet."""
+    return shared_server.account()
+
+
+@pytest.fixture
+async def bus(nats_settings: BusSettings) -> AsyncIterator[NatsBus]:
+    """A connection to a world whose three streams are empty."""
+    bus = await connect(nats_settings, "test")
+    for stream in streams(max_age_s=0, max_bytes=-1, replicas=1):
+        await bus.ensure(stream)
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Makes servers that a test may kill."""
+    servers: list[Server] = []
+
+    def make(**options: int) -> Server:
+        folder = tmp_path / f"nats-{len(servers)}"
+        folder.mkdir()
+        server = Server(folder, **options)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield make
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def own_server(make_server: Callable[..., Server]) -> Server:
+    """A server that this test may kill."""
+    return make_server()
+
+
+@pytest.fixture
+async def own_bus(own_server: Server) -> AsyncIterator[NatsBus]:
+    """A connection to `own_server`, with the three streams."""
+    bus = await connect(own_server.account(), "test")
+    for stream in streams(max_age_s=0, max_bytes=-1, replicas=1):
+        await bus.ensure(stream)
+    yield bus
+    await bus._nc.close()
+
+
+@pytest.fixture
+async def system(nats_settings: BusSettings) -> AsyncIterator[System]:
+    """An empty system with a client; tests add the actors they want."""
+    system = await System.connected(nats_settings)
+    yield system
+    await system.close()
+
+
+@pytest.fixture
+async def council(system: System) -> System:
+    """A system that works: the core actors and one agent with the scripted engine."""
+    await system.core()
+    await system.agent()
+    return system
