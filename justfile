@@ -1,7 +1,7 @@
 # Conclave's recipes. Without just: `sh deploy/bootstrap.sh RECIPE [ARGS...]`.
 # Arguments go through to the program behind the recipe: `just test -k dispatcher -x`;
 # "$@" keeps an argument with blanks in one piece
-set positional-arguments := true
+set positional-arguments
 
 python := justfile_directory() / ".venv/bin/python"
 
@@ -43,8 +43,8 @@ clean:
 
 # the main job: five councils of vLLM agents answer; own text: just demo TASK="..." ROLE=QA
 [group('run')]
+[script('sh')]
 demo *args: ready
-    #!/bin/sh
     # TASK="..." becomes --task "...", ROLE=QA --role QA and so on; flags pass as they are
     for word in "$@"; do
         shift
@@ -60,12 +60,12 @@ demo *args: ready
 # everything on this machine until Ctrl-C: nats-server, core actors, Ray, agents
 [group('run')]
 up *args: ready
-    exec conclave up "$@"
+    @exec conclave up "$@"
 
 # ask a running Conclave: just ask "Which ...?" --role QA
 [group('run')]
 ask *args: ready
-    exec conclave ask "$@"
+    @exec conclave ask "$@"
 
 # format, and repair what can be repaired without a decision
 [group('check')]

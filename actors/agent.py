@@ -113,7 +113,7 @@ class Agent:
     async def start(self) -> None:
         """See `Actor`."""
         for subject in ENDINGS:
-            self._endings.append(await self._bus.serve(subject, self._on_ending))
+            self._endings.append(await self._bus.listen(subject, self._on_ending))
         await self._councils.start()
         self._join_queues()
         keep_running(self._loops, self.failed, "in progress", self._report_progress)
@@ -161,7 +161,7 @@ class Agent:
             for delivery in tuple(self._held):
                 await delivery.in_progress()
 
-    async def _on_ending(self, message: Message) -> None:
+    def _on_ending(self, message: Message) -> None:
         task_id = message.headers.get("Nats-Subject", "").rpartition(".")[2]
         self._over[task_id] = None
         if len(self._over) > OVER_KEPT:

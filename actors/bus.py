@@ -3,7 +3,8 @@
 publish    at most once, no acknowledgement
 request    one reply or an error; an unknown outcome after a time-out
 store      at least once until acknowledged; with `once` a compare-and-set
-serve      a handler per message, handed over to a bounded set of tasks
+serve      a handler for each message, in a task of its own
+listen     news, in order, taken note of at once
 pull       work shared between instances; redelivered until acknowledged
 follow     every stored message in stream order, gaps mended
 last/scan  reads of what is stored
@@ -106,6 +107,7 @@ class Subscription(Protocol):
         """Take nothing new; what was received is still handled."""
 
 
+Listener = Callable[[Message], None]
 Handler = Callable[[Message], Coroutine[Any, Any, None]]
 
 
@@ -151,6 +153,12 @@ class Bus(Protocol):
 
     async def serve(self, subject: str, handler: Handler, queue: str = "") -> Subscription:
         """Call `handler` for each message, concurrently, never letting one stop the others."""
+
+    async def listen(self, subject: str, listener: Listener) -> Subscription:
+        """Call `listener` for each message, one after the other: it must neither wait nor raise.
+
+        For news that only changes what is remembered; what may take time goes to `serve`.
+        """
 
     async def pull(self, consumer: ConsumerSpec) -> Puller:
         """Join a durable consumer, making it if it is not there. Raises Unavailable."""

@@ -27,7 +27,7 @@ class CouncilDirectory:
 
     async def start(self) -> None:
         """Subscribe first, read then: nothing falls between."""
-        self._subscription = await self._bus.serve(names.ANY_COUNCIL_CHANGE, self._on_change)
+        self._subscription = await self._bus.listen(names.ANY_COUNCIL_CHANGE, self._on_change)
         await self.refresh()
 
     async def drain(self) -> None:
@@ -40,7 +40,7 @@ class CouncilDirectory:
         for record in await self._bus.last(COUNCILS, [names.ANY_COUNCIL]):
             self._learn(record.sequence, record.body)
 
-    async def _on_change(self, message: Message) -> None:
+    def _on_change(self, message: Message) -> None:
         self._learn(int(message.headers.get("Nats-Sequence", "0")), message.body)
 
     def _learn(self, sequence: int, body: bytes) -> None:

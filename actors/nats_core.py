@@ -9,7 +9,7 @@ disconnected is buffered and lost (N9); a half-open link is noticed after minute
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from actors.without import without
@@ -21,7 +21,7 @@ with without("aiohttp"):
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription as NatsSubscription
 
-from actors.bus import Handler, Headers, Message, TooLarge, Unavailable
+from actors.bus import Handler, Headers, Listener, Message, TooLarge, Unavailable
 from actors.replies import NO_RESPONDERS, STATUS, Replies
 from actors.settings import BusSettings
 from actors.tasks import TaskSet
@@ -160,25 +160,33 @@ class Connection:
         async def hand_over(message: Msg) -> None:
             self._tasks.spawn(handler(_message(message)), subject)
 
+        return await self._subscribe(subject, hand_over, queue)
+
+    async def listen(self, subject: str, listener: Listener) -> "Serving":
+        """See `actors.bus.Bus`."""
+
+        async def receive(message: Msg) -> None:
+            try:
+                listener(_message(message))
+            except Exception:  # nats-py would tell its error callback only (N2)
+                log.exception("listener failed subject=%s", subject)
+
+        return await self._subscribe(subject, receive)
+
+    async def inbox(self, listener: Listener) -> "Inbox":
+        """Open a reply subject for many replies; see `listen`."""
+        prefix = self._nc.new_inbox()
+        return Inbox(prefix, await self.listen(f"{prefix}.*", listener))
+
+    async def _subscribe(
+        self, subject: str, receive: Callable[[Msg], Awaitable[None]], queue: str = ""
+    ) -> "Serving":
         try:
-            subscription = await self._nc.subscribe(subject, queue=queue, cb=hand_over)
+            subscription = await self._nc.subscribe(subject, queue=queue, cb=receive)
             await self._nc.flush()
         except (errors.Error, OSError) as error:
             raise Unavailable(f"cannot subscribe to {subject}: {error!r}") from error
         return Serving(subscription)
-
-    async def inbox(self, handler: Callable[[Message], None]) -> "Inbox":
-        """Open a reply subject for many replies; `handler` must neither block nor raise."""
-        prefix = self._nc.new_inbox()
-
-        async def receive(message: Msg) -> None:
-            handler(_message(message))
-
-        try:
-            subscription = await self._nc.subscribe(f"{prefix}.*", cb=receive)
-        except (errors.Error, OSError) as error:
-            raise Unavailable(f"cannot open an inbox: {error!r}") from error
-        return Inbox(prefix, subscription)
 
     async def healthy(self, timeout_s: float = 2.0) -> bool:
         """See `actors.bus.Bus`. `is_connected` stays true on a dead link, so it is not asked."""
@@ -218,16 +226,9 @@ class Serving:
 class Inbox:
     """A reply subject `<prefix>.*` of our own."""
 
-    def __init__(self, prefix: str, subscription: NatsSubscription) -> None:
+    def __init__(self, prefix: str, serving: Serving) -> None:
         self.prefix = prefix
-        self._subscription = subscription
-
-    async def close(self) -> None:
-        """Receive nothing more."""
-        try:
-            await self._subscription.unsubscribe()
-        except (errors.Error, OSError) as error:
-            log.debug("inbox left open reason=%r", error)
+        self.close = serving.close
 
 
 def _message(message: Msg) -> Message:

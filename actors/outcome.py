@@ -98,7 +98,7 @@ def fitted(deliberation: Deliberation, limit: int) -> bytes:
     """The result as JSON of at most `limit` bytes.
 
     When it is larger, losing proposals' text is left out and `truncated` says so; if the
-    winner's alone is too large, it is cut as well.
+    winner's alone is too large, it is cut as well; metadata and failures' words go last.
     """
     body = encode(deliberation)
     if len(body) <= limit:
@@ -109,14 +109,22 @@ def fitted(deliberation: Deliberation, limit: int) -> bytes:
     if len(body) <= limit:
         return body
     bare = tuple(_without_text(ranked) for ranked in results)
-    room = limit - len(encode(replace(deliberation, results=bare, truncated=True)))
+    least = replace(deliberation, results=bare, truncated=True)
+    if len(encode(least)) > limit:
+        least = replace(least, metadata={}, failures=tuple(map(_without_message, least.failures)))
+    if not results:
+        return encode(least)
+    room = limit - len(encode(least))
     winner = results[0]
     # One character takes at most 6 bytes as JSON (\uXXXX).
     cut = replace(
         winner.proposal, content=winner.proposal.content[: max(room, 0) // 6], thinking=""
     )
-    bare = (replace(winner, proposal=cut), *bare[1:])
-    return encode(replace(deliberation, results=bare, truncated=True))
+    return encode(replace(least, results=(replace(winner, proposal=cut), *bare[1:])))
+
+
+def _without_message(failure: Failure) -> Failure:
+    return replace(failure, message="")
 
 
 def _without_text(ranked: Ranked) -> Ranked:

@@ -1,8 +1,9 @@
 """Council registry: keeps the councils.
 
 Listens on `deliberation.council.create|get|list|delete`; stores
-`deliberation.council.stored.<role>` by compare-and-set, so several registries agree. The five default councils are stored once in the
-life of a system: deleting leaves a tombstone, so one that was deleted stays deleted.
+`deliberation.council.stored.<role>` by compare-and-set, so several registries agree. The five
+default councils are stored once in the life of a system: deleting leaves a tombstone, so one
+that was deleted stays deleted.
 """
 
 import asyncio

@@ -74,7 +74,7 @@ class Responder:
     async def start(self) -> None:
         """See `Actor`."""
         await self._waiters.start()
-        self._progress = await self._bus.serve(names.ANY_PROGRESS, self._on_progress)
+        self._progress = await self._bus.listen(names.ANY_PROGRESS, self._on_progress)
         keep_running(self._loops, self.failed, "stats", self._count)
         await self.service.start()
 
@@ -86,7 +86,7 @@ class Responder:
             await self._progress.close()
         await self._loops.cancel()
 
-    async def _on_progress(self, message: Message) -> None:
+    def _on_progress(self, message: Message) -> None:
         task_id = names.task_of(message.subject)
         if task_id is not None and task_id not in self._started:
             self._started[task_id] = None

@@ -27,7 +27,7 @@ class Waiters:
     async def start(self) -> None:
         """Hear of every outcome from now on."""
         for subject in names.PUBLIC_OUTCOMES:
-            self._subscriptions.append(await self._bus.serve(subject, self._on_outcome))
+            self._subscriptions.append(await self._bus.listen(subject, self._on_outcome))
 
     async def drain(self) -> None:
         """Let everybody who waits look once more, and hear of nothing further."""
@@ -36,7 +36,7 @@ class Waiters:
         for task_id in tuple(self._waiting):
             self._wake(task_id)
 
-    async def _on_outcome(self, message: Message) -> None:
+    def _on_outcome(self, message: Message) -> None:
         self._wake(message.headers.get("Nats-Subject", "").rpartition(".")[2])
 
     def _wake(self, task_id: str) -> None:

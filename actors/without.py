@@ -11,8 +11,9 @@ def without(module: str) -> Iterator[None]:
     if module in sys.modules:
         yield
         return
-    sys.modules[module] = None  # type: ignore[assignment] -- so documented: import raises
+    modules: dict[str, object] = sys.modules  # type: ignore[assignment]
+    modules[module] = None  # so documented: importing it raises
     try:
         yield
     finally:
-        del sys.modules[module]
+        del modules[module]

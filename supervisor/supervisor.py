@@ -134,16 +134,18 @@ class Supervisor:
             return
         self._processes[spec.id].set_result(process)
         logger.info("started child=%s pid=%d", spec.id, process.pid)
-        watching = asyncio.create_task(self._watch(spec), name=f"watch {spec.id}")
+        watching = asyncio.create_task(self._watch(process), name=f"watch {spec.id}")
         try:
             await process.exited.wait()
         finally:
             watching.cancel()
-        code = process.code or 0
-        logger.info("exited child=%s code=%d after_s=%.1f", spec.id, code, time.monotonic() - began)
-        self._gone(spec.id, code, process.last_words)
+        logger.info("exited child=%s after_s=%.1f", spec.id, time.monotonic() - began)
+        self._gone(spec.id, process.code or 0, process.last_words)
 
     def _gone(self, child: str, code: int, last_words: str) -> None:
+        if code and not self.stopping.is_set():
+            said = last_words.rpartition("\n")[2]
+            logger.warning("failed child=%s code=%d said=%r", child, code, said)
         self._processes.pop(child).cancel()
         self._events.put_nowait(ChildExited(child, code, last_words))
 
@@ -158,26 +160,32 @@ class Supervisor:
             process = future.result()
             await (process.kill() if timeout_s is None else process.terminate(timeout_s))
 
-    async def _watch(self, spec: ChildSpec) -> None:
-        """Say when a child is ready, and when it is hung."""
-        if spec.ready is not None and not await self._gets_ready(spec, spec.ready):
-            logger.error("hung child=%s not ready after_s=%.0f", spec.id, spec.start_timeout_s)
-            self._events.put_nowait(ChildHung(spec.id))
+    async def _watch(self, process: Process) -> None:
+        """Say when a child is ready, and when it is hung.
+
+        Its end is looked for after every question: nats-py now and then loses the cancellation
+        of a request, and what watched a dead child would then speak about its successor.
+        """
+        spec, beats = process.spec, self._settings.missed_heartbeats
+        if spec.ready is not None and not await self._gets_ready(process, spec.ready):
+            if not process.exited.is_set():
+                logger.error("hung child=%s not ready after_s=%.0f", spec.id, spec.start_timeout_s)
+                self._events.put_nowait(ChildHung(spec.id))
             return
         self._events.put_nowait(ChildReady(spec.id))
-        if spec.health is not None:
-            await self._falls_silent(spec.health)
-            logger.error(
-                "hung child=%s missed_heartbeats=%d", spec.id, self._settings.missed_heartbeats
-            )
+        if spec.health is not None and await self._falls_silent(process, spec.health):
+            logger.error("hung child=%s missed_heartbeats=%d", spec.id, beats)
             self._events.put_nowait(ChildHung(spec.id))
 
-    async def _gets_ready(self, spec: ChildSpec, probe: Probe) -> bool:
+    async def _gets_ready(self, process: Process, probe: Probe) -> bool:
         """Wait for the first answer; time in which NATS itself is away does not count."""
+        spec = process.spec
         began = before = reported = time.monotonic()
         waited_s = 0.0
         while waited_s < spec.start_timeout_s:
             answer = await self._ask(probe, self._settings.heartbeat_seconds)
+            if process.exited.is_set():
+                return False
             now = time.monotonic()
             if answer is Answer.ALIVE:
                 logger.info("ready child=%s after_s=%.2f", spec.id, now - began)
@@ -191,14 +199,17 @@ class Supervisor:
             await asyncio.sleep(READY_POLL_S)
         return False
 
-    async def _falls_silent(self, probe: Probe) -> None:
-        """Return when so many heartbeats in a row are missing."""
+    async def _falls_silent(self, process: Process, probe: Probe) -> bool:
+        """Return True when so many heartbeats in a row are missing, False when it is gone."""
         beat_s = self._settings.heartbeat_seconds
         missed = 0
         while missed < self._settings.missed_heartbeats:
             next_beat = time.monotonic() + beat_s
             missed = misses(missed, await self._ask(probe, beat_s))
+            if process.exited.is_set():
+                return False
             await asyncio.sleep(next_beat - time.monotonic())
+        return True
 
 
 _SERVER_LEVELS: Final = {"INF": "DEBUG", "WRN": "WARNING", "ERR": "ERROR", "FTL": "ERROR"}

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from schemas import codec
@@ -16,6 +14,7 @@ from schemas.council import Council, CouncilCreate, Seat
 from schemas.errors import BadMessage, Refused
 from supervisor.cli import errors, output, text
 from supervisor.cli.options import Common, command
+from supervisor.cli.results import plain_table
 from supervisor.cli.session import ask_once
 
 app = typer.Typer()
@@ -128,7 +127,7 @@ def _print(common: Common, council: Council) -> None:
 
 def seats(found: Sequence[Council]) -> RenderableType:
     """Return a table of seats, council by council."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    table = plain_table()
     table.add_column("council", no_wrap=True, style="bold")
     table.add_column("seat", no_wrap=True)
     table.add_column("persona")

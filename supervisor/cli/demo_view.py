@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.agent import Usage
-from schemas.result import AgentStats
+from schemas.result import AgentStats, Deliberation
 from supervisor.cli import text
 from supervisor.cli.board import CouncilView
-from supervisor.cli.results import STYLE, deliberation
+from supervisor.cli.results import STYLE, deliberation, plain_table
 from supervisor.demo import REPEATS, Scaling
 
 CONTENT_LINES = 12
@@ -21,11 +21,11 @@ CONTENT_LINES = 12
 def head(url: str, councils: Sequence[CouncilView], agents: Sequence[AgentStats]) -> RenderableType:
     """Return who answers, where, and how to listen in from another terminal."""
     seats = sum(len(council.seats) for council in councils)
-    who = ", ".join(sorted({f"{agent.model} on {agent.engine}" for agent in agents})) or "nobody"
+    who = ", ".join(sorted({text.model(agent.model, agent.engine) for agent in agents})) or "nobody"
     lines = Text.assemble(
         ("Conclave", "bold cyan"),
         f"  {_count(len(councils), 'council')}, {_count(seats, 'seat')}, ",
-        (text.plain(who), "bold"),
+        (who, "bold"),
         ("\nlisten in: ", "dim"),
         f"nats sub 'deliberation.>' -s {url}",
     )
@@ -57,20 +57,11 @@ def results(councils: Sequence[CouncilView]) -> RenderableType:
 
 def summary(councils: Sequence[CouncilView]) -> Table:
     """Return one line per council and a total."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    for name, justify in (
-        ("council", "left"),
-        ("status", "left"),
-        ("winner", "left"),
-        ("score", "right"),
-        ("failed", "right"),
-        ("ack", "right"),
-        ("took", "right"),
-        ("prompt", "right"),
-        ("cached", "right"),
-        ("completion", "right"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table = plain_table()
+    for name in ("council", "status", "winner"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for name in ("score", "ack", "took", "tokens p / cached / c"):
+        table.add_column(name, justify="right", no_wrap=True)
     total = Usage()
     for council in councils:
         known = council.outcome
@@ -79,25 +70,23 @@ def summary(councils: Sequence[CouncilView]) -> Table:
         total += known.usage
         table.add_row(
             Text(known.role, "bold"),
-            Text(known.status, STYLE[known.status]),
+            _status(known),
             known.winner_id or "",
             f"{known.results[0].score:.2f}" if known.results else "",
-            Text(str(len(known.failures)), "red" if known.failures else "dim"),
             f"{council.ack_ms:.1f} ms",
             text.duration(known.duration_ms),
-            *_counts(known.usage),
+            text.tokens(known.usage),
         )
     table.add_section()
-    table.add_row("all", *[""] * 6, *_counts(total), style="bold")
+    table.add_row("all", *[""] * 5, text.tokens(total), style="bold")
     return table
 
 
-def _counts(usage: Usage) -> tuple[str, str, str]:
-    return (
-        f"{usage.prompt_tokens:,}",
-        f"{usage.cached_tokens:,}",
-        f"{usage.completion_tokens:,}",
-    )
+def _status(known: Deliberation) -> Text:
+    status = Text(known.status, STYLE[known.status])
+    if known.failures:
+        status.append(f", {_count(len(known.failures), 'seat')} failed", "red")
+    return status
 
 
 def scaling(measured: Scaling) -> Text:

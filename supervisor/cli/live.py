@@ -8,26 +8,18 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from schemas.deliberation import DeliberationRequest
 from schemas.progress import SeatAnswered, SeatFailed, SeatStarted
 from schemas.result import Deliberation
 from supervisor.cli import text
-from supervisor.cli.board import CouncilView, SeatView, State
-from supervisor.cli.results import STYLE
+from supervisor.cli.board import CouncilView
+from supervisor.cli.picture import board
 from supervisor.client import Client, Event
 
 FRAMES_PER_S = 8
-GLYPH: dict[State, tuple[str, str]] = {
-    "waiting": ("·", "dim"),
-    "writing": ("▸", "cyan"),
-    "answered": ("✓", "green"),
-    "failed": ("✗", "red"),
-}
 
 
 class View(Protocol):
@@ -100,7 +92,7 @@ def _what(council: CouncilView, event: Event | None) -> str:
             seats = ", ".join(accepted.seats) if accepted else ""
             return f"accepted in {council.ack_ms:.1f} ms: {seats}"
         case SeatStarted():
-            return f"{event.seat} writes ({text.plain(event.model)} on {text.plain(event.engine)})"
+            return f"{event.seat} writes ({text.model(event.model, event.engine)})"
         case SeatAnswered():
             said = text.one_line(council.seats[event.seat].text, 60)
             return f"{event.seat} answered, {event.usage.completion_tokens} tokens: {said}"
@@ -111,69 +103,3 @@ def _what(council: CouncilView, event: Event | None) -> str:
             return f"{event.status} after {text.duration(event.duration_ms)}{winner}"
         case _:
             return ""
-
-
-def board(councils: Sequence[CouncilView], now: float, width: int) -> RenderableType:
-    """Return the picture: a line for each council, then a line for each of its seats."""
-    return Group(
-        *(part for c in councils for part in (_head(c, now, width), _seats(c, now, width)))
-    )
-
-
-def _head(council: CouncilView, now: float, width: int) -> Text:
-    head = Text.assemble((f"{council.role:<10}", "bold"))
-    outcome = council.outcome
-    if outcome is not None:
-        head.append(f"{outcome.status} ", STYLE[outcome.status])
-        head.append(f"in {text.duration(outcome.duration_ms)}", "dim")
-        if outcome.winner_id:
-            score = outcome.results[0].score if outcome.results else 0.0
-            head.append("  ★ ", "yellow").append(f"{outcome.winner_id} {score:.2f}")
-        return head
-    if council.accepted is None:
-        head.append("asking…", "dim")
-    else:
-        head.append(f"{council.seconds(now):.1f} s", "yellow")
-        head.append(f"  acknowledged in {council.ack_ms:.1f} ms", "dim")
-    left = width - head.cell_len - 3
-    if left > 20:  # noqa: PLR2004 - less than this of a task tells nothing
-        head.append(f"  {text.one_line(council.task, left)}", "dim italic")
-    return head
-
-
-def _seats(council: CouncilView, now: float, width: int) -> Table:
-    grid = Table.grid(padding=(0, 1))
-    name = max([14, *(len(seat) for seat in council.seats)])
-    said = max(10, width - name - 24)
-    grid.add_column(width=1)
-    grid.add_column(width=1)
-    grid.add_column(width=name, no_wrap=True)
-    grid.add_column(width=said, no_wrap=True)
-    grid.add_column(width=8, justify="right", no_wrap=True)
-    grid.add_column(width=7, justify="right", no_wrap=True)
-    for seat in council.seats.values():
-        glyph, style = GLYPH[seat.state]
-        spent = seat.seconds(now)
-        grid.add_row(
-            "",
-            Text(glyph, style),
-            Text(seat.seat, style="" if seat.state != "waiting" else "dim"),
-            _said(seat, said),
-            Text(
-                f"{seat.usage.completion_tokens} tok" if seat.usage.completion_tokens else "", "dim"
-            ),
-            Text(f"{spent:.1f} s" if spent else "", "dim"),
-        )
-    return grid
-
-
-def _said(seat: SeatView, width: int) -> Text:
-    match seat.state:
-        case "waiting":
-            return Text(text.one_line(seat.persona, width), "dim italic")
-        case "failed":
-            return Text(text.one_line(seat.why, width), "red")
-        case "answered":
-            return Text(text.one_line(seat.text, width), "dim")
-        case _:
-            return Text.assemble(text.tail(seat.text, width - 1), ("▍", "cyan"))

@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 
 from supervisor.cli.board import CouncilView, settled
-from supervisor.cli.live import View, board
+from supervisor.cli.live import View
+from supervisor.cli.picture import board
 from supervisor.client import Event
 
 WIDTH = 112

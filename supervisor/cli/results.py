@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -65,8 +66,7 @@ def _winner(known: Deliberation, winner: Ranked, lines: int) -> RenderableType:
     content = text.body(winner.proposal.content)
     if lines:
         content = _cut(content, lines)
-    quoted = Panel(content, box=box.SIMPLE, padding=(0, 1))
-    return Group(head, why, quoted)
+    return Group(head, why, "", Padding(content, (0, 2)))
 
 
 def _cut(content: Text, lines: int) -> Text:
@@ -77,9 +77,16 @@ def _cut(content: Text, lines: int) -> Text:
     return shown
 
 
+def plain_table(*, expand: bool = False) -> Table:
+    """Return an empty table with a line under its head and no frame."""
+    return Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", expand=expand
+    )
+
+
 def ranking(known: Deliberation) -> RenderableType:
     """Return every proposal in order, with score, tokens, time and how it begins."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", expand=True)
+    table = plain_table(expand=True)
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("seat", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
@@ -115,13 +122,13 @@ def figures(known: Deliberation) -> Text:
         quality = known.quality
         parts.append(f"diversity {quality.diversity:.2f}, relevance {quality.relevance:.2f}")
     models = sorted({(r.proposal.model, r.proposal.engine) for r in known.results})
-    parts += [f"{model} on {engine}" for model, engine in models]
+    parts += [text.model(model, engine) for model, engine in models]
     return Text("  ·  ".join(parts), "dim")
 
 
 def page(found: Page) -> Sequence[RenderableType]:
     """Return a table of summaries, and how to see older ones."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    table = plain_table()
     for name in ("task_id", "role", "status", "began", "took", "task"):
         table.add_column(
             name, no_wrap=True, overflow="ellipsis", ratio=1 if name == "task" else None

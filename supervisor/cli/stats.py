@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import typer
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +10,7 @@ from rich.text import Text
 from schemas.result import Stats
 from supervisor.cli import errors, output, text
 from supervisor.cli.options import Common, command
+from supervisor.cli.results import plain_table
 from supervisor.cli.session import ask_once
 
 app = typer.Typer()
@@ -40,7 +40,7 @@ def views(found: Stats) -> Sequence[RenderableType]:
         f" {found.cancelled} cancelled; {text.tokens(found.usage)} tokens"
         " (prompt / cached / completion)",
     )
-    return (head, "", _councils(found), _agents(found))
+    return (head, _councils(found), _agents(found))
 
 
 def _councils(found: Stats) -> RenderableType:
@@ -70,21 +70,15 @@ def _agents(found: Stats) -> RenderableType:
             text.plain(agent.pool),
             *(str(n) for n in (agent.running, agent.slots, agent.answered)),
             *(str(n) for n in (agent.failed, agent.aborted)),
-            text.plain(f"{agent.model} on {agent.engine}"),
+            text.model(agent.model, agent.engine),
             text.plain(" ".join(agent.queues)),
         )
     return table
 
 
 def _table(title: str, name: str, *counts: str) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        header_style="dim",
-    )
+    table = plain_table()
+    table.title, table.title_justify, table.title_style = f"\n{title}", "left", "bold"
     table.add_column(name, no_wrap=True)
     for count in counts:
         table.add_column(count, justify="left" if count == "pool" else "right", no_wrap=True)

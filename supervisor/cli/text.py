@@ -51,6 +51,11 @@ def tokens(usage: Usage) -> str:
     return f"{usage.prompt_tokens:,} / {usage.cached_tokens:,} / {usage.completion_tokens:,}"
 
 
+def model(name: str, engine: str) -> str:
+    """Return who wrote: a model on an engine, or an engine without a model."""
+    return plain(name if name == engine else f"{name} on {engine}")
+
+
 def clock(epoch_ms: int) -> str:
     """Return a moment in local time."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch_ms / 1_000))

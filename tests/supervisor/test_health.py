@@ -13,7 +13,7 @@ from supervisor import nats_server
 from supervisor.config import EmbeddedServer
 from supervisor.health import Answer, Prober, misses
 from supervisor.spec import PoolAnswers, ServiceAnswers
-from tests.supervisor.children import supervising
+from tests.supervisor.children import eventually, supervising
 
 SOON = 1.0
 
@@ -30,10 +30,10 @@ def test_three_misses_in_a_row_are_three_and_anything_else_starts_anew():
 async def nats(store):
     server = nats_server.settled(EmbeddedServer(port=0))
     login = BusSettings(url=nats_server.url(server))
-    async with supervising([nats_server.child(server, login, store)]) as supervisor:
+    child = nats_server.child(server, login, store)
+    async with supervising([child], Prober(login).ask) as supervisor:
         async with asyncio.timeout(10):
-            while not await nats_server.answers(server.host, server.port, login, SOON):
-                await asyncio.sleep(0.01)
+            await supervisor.ready.wait()
         yield login, supervisor
 
 
@@ -123,8 +123,6 @@ async def test_when_nats_goes_away_what_was_alive_is_unknown(tmp_path):
         async with agents(login, "small"):
             assert await prober.ask(ServiceAnswers("conclave-agent", "0"), SOON) is Answer.ALIVE
             supervisor.stop()
-            async with asyncio.timeout(10):
-                while supervisor.outcome is None:
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: supervisor.outcome is not None)
             assert await prober.ask(ServiceAnswers("conclave-agent", "0"), 0.2) is Answer.UNKNOWN
         await prober.close()

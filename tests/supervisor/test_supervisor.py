@@ -152,3 +152,28 @@ async def test_a_cancelled_supervisor_leaves_no_process_behind():
     await asyncio.wait([running])
     assert running.cancelled()
     assert not alive(pid)
+
+
+async def test_whoever_watched_a_dead_child_says_nothing_about_its_successor():
+    """A request of nats-py may lose its cancellation; this one always does."""
+    asked = 0
+
+    async def ask(probe, timeout_s):
+        nonlocal asked
+        del probe, timeout_s
+        asked += 1
+        try:
+            await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            return Answer.MISSING
+        return Answer.ALIVE
+
+    spec = python(OBEDIENT, "a", ready=HEALTHY, health=HEALTHY)
+    quick = {"heartbeat_seconds": 0.01, "missed_heartbeats": 1}
+    async with supervising([spec], ask, **quick) as supervisor:
+        await ready(supervisor)
+        os.kill(supervisor.pid("a"), signal.SIGKILL)
+        successor = await replaced(supervisor, "a", supervisor.pid("a"))
+        before = asked
+        await eventually(lambda: asked > before + 5)
+        assert supervisor.pid("a") == successor

@@ -1,0 +1,173 @@
+"""A Ray cluster on this machine for one driver alone; the only module that imports ray.
+
+On loopback, closed by a random token, without dashboard and usage statistics; whatever ends the
+driver, be it kill -9, ends every process of it.
+"""
+
+import asyncio
+import logging
+import math
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from importlib import import_module
+from typing import Any, Final
+
+import psutil
+
+from actors.settings import PoolSettings
+
+CPU: Final = "conclave_cpu"
+"""The resource that stands for a machine without GPU: there is 1.0 of it."""
+OBJECT_STORE_BYTES: Final = 80 << 20
+"""About the least that Ray takes; nothing is ever put into it."""
+SHUTDOWN_S: Final = 5.0
+GONE_S: Final = 3.0
+PAUSE_S: Final = 1.0
+_VITAL: Final = frozenset({"gcs_server", "raylet"})
+
+log = logging.getLogger(__name__)
+
+
+class Cluster:
+    """A running cluster: `ray` is the module, connected; `processes` are Ray's own."""
+
+    def __init__(self, ray: Any) -> None:
+        self.ray = ray
+        self.processes = psutil.Process().children(recursive=True)
+
+    @property
+    def gpus(self) -> float:
+        """How many GPUs Ray found."""
+        return float(self.ray.cluster_resources().get("GPU", 0))
+
+    async def lost(self) -> None:
+        """Return when Ray itself has died; its client would notice a minute later."""
+        vital = [process for process in self.processes if process.name() in _VITAL]
+        while all(_lives(process) for process in vital):
+            await asyncio.sleep(PAUSE_S)
+        log.error("Ray has died")
+
+
+@asynccontextmanager
+async def cluster(settings: PoolSettings) -> AsyncIterator[Cluster]:
+    """Start Ray and yield it; leave no process behind, however this ends."""
+    # Ray's processes die with the thread that started them, so that thread must outlive them.
+    thread = ThreadPoolExecutor(1, "ray")
+    loop = asyncio.get_running_loop()
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # sockets want short paths
+    try:
+        running = Cluster(await loop.run_in_executor(thread, _started, settings, folder))
+        _take_back_sigterm()
+        reaper = _reaper(running.processes)
+        try:
+            yield running
+        finally:
+            processes = {*running.processes, *psutil.Process().children(recursive=True)}
+            with suppress(TimeoutError):  # it waits for ever for a cluster that has died
+                shutdown = loop.run_in_executor(thread, running.ray.shutdown)
+                await asyncio.wait_for(shutdown, SHUTDOWN_S)
+            reaper.kill()
+            await asyncio.to_thread(_end, [*processes])
+    finally:
+        thread.shutdown(wait=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def engine_environment(settings: PoolSettings) -> Mapping[str, str]:
+    """Return what vLLM and its libraries are told by environment, to be set before their import.
+
+    They speak on loopback only, tell nobody that they run, download nothing (the model is here
+    already), and one engine uses no more threads than its share of the processors.
+    """
+    threads = max(1, math.floor((os.cpu_count() or 1) * min(1.0, settings.cpu_share)))
+    return {
+        "DO_NOT_TRACK": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "false",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        # One process fewer per engine: the worker lives in the engine's own.
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_HOST_IP": "127.0.0.1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_NO_USAGE_STATS": "1",
+    }
+
+
+def _started(settings: PoolSettings, folder: str) -> Any:
+    # Read at import or by child processes: the environment is the only way to say these.
+    os.environ.update(
+        {
+            **engine_environment(settings),
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_COLOR_PREFIX": "0",
+            "RAY_DEDUP_LOGS": "0",
+            # By name for other systems; everywhere it means: listen on loopback only.
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_enable_worker_prestart": "0",
+        }
+    )
+    ray: Any = import_module("ray")
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        num_cpus=1,
+        object_store_memory=OBJECT_STORE_BYTES,
+        resources={CPU: 1.0},
+        log_to_driver=True,
+        logging_level=logging.ERROR,
+        _temp_dir=folder,
+    )
+    return ray
+
+
+def _take_back_sigterm() -> None:
+    """Undo Ray's signal handler, which would write a stack trace before ours is called."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _reaper(processes: Sequence[psutil.Process]) -> "subprocess.Popen[bytes]":
+    """Have Ray's processes killed when this one dies: its end of the pipe closes with it.
+
+    Left alone, two helpers of the raylet outlive a killed driver by more than a minute, and they
+    overwrite the environment by which a supervisor would find them. An empty environment keeps
+    the reaper itself from being found too early.
+    """
+    script = 'read -r _; kill -9 "$@" 2>/dev/null'
+    numbers = [str(process.pid) for process in processes]
+    return subprocess.Popen(
+        ["/bin/sh", "-c", script, "reaper", *numbers],
+        stdin=subprocess.PIPE,
+        env={},
+        start_new_session=True,
+    )
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _end(processes: Sequence[psutil.Process]) -> None:
+    """Wait until they are gone; kill what is still there."""
+    _, left = psutil.wait_procs(processes, timeout=GONE_S)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=GONE_S)

@@ -1,0 +1,32 @@
+"""Small deliberations, made by hand."""
+
+from typing import Any
+
+from schemas.agent import AgentResponse, SeatFailure, Usage
+from schemas.council import Seat
+from schemas.deliberation import DeliberationRequest, Opened
+
+TASK = "How should the billing client retry a failed payment?"
+
+
+def opened(seats: int = 3, *, task_id: str = "t-1", **request: Any) -> Opened:
+    """A deliberation of seats s1, s2, … that began at 1,000 ms and ends at 301,000 ms."""
+    request = {"task_description": TASK, "role": "DEV"} | request
+    return Opened(
+        task_id=task_id,
+        request=DeliberationRequest(**request),
+        seats=tuple(Seat(id=f"s{number}", persona="plain") for number in range(1, seats + 1)),
+        opened_at_ms=1_000,
+        deadline_ms=301_000,
+    )
+
+
+def answer(seat: str, content: str = "", **fields: Any) -> AgentResponse:
+    """A seat's answer, with text of its own unless given."""
+    fields = {"task_id": "t-1", "round": 0, "usage": Usage(completion_tokens=2)} | fields
+    return AgentResponse(seat=seat, content=content or f"keep a ledger, says {seat}", **fields)
+
+
+def failure(seat: str, code: str = "internal") -> AgentResponse:
+    """A seat that could not answer."""
+    return answer(seat, failure=SeatFailure(code=code, message="it broke"))
