@@ -51,7 +51,7 @@ class Cluster:
     async def lost(self) -> None:
         """Return when Ray itself has died; its client would notice a minute later."""
         vital = [process for process in self.processes if process.name() in _VITAL]
-        while all(_lives(process) for process in vital):
+        while all(_lives(process) for process in vital):  # noqa: ASYNC110 - no one tells
             await asyncio.sleep(PAUSE_S)
         log.error("Ray has died")
 
@@ -149,7 +149,7 @@ def _reaper(processes: Sequence[psutil.Process]) -> "subprocess.Popen[bytes]":
     """
     script = 'read -r _; kill -9 "$@" 2>/dev/null'
     numbers = [str(process.pid) for process in processes]
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - our own words and numbers
         ["/bin/sh", "-c", script, "reaper", *numbers],
         stdin=subprocess.PIPE,
         env={},

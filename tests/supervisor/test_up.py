@@ -14,9 +14,9 @@ from schemas.codec import decode
 from schemas.service import PingReply
 from supervisor import config, up
 from supervisor.errors import GaveUp
-from supervisor.process import MARK, Process
+from supervisor.process import Process
 from supervisor.spec import ChildSpec
-from tests.supervisor.children import alive, eventually, marked
+from tests.supervisor.children import alive, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -89,40 +89,47 @@ async def test_a_system_that_cannot_start_says_why(monkeypatch):
 
 
 class Command:
-    """`conclave up` as a person starts it."""
+    """`conclave up` as a person starts it, ready while the block lasts."""
 
     def __init__(self, tmp_path):
         self.lines: list[str] = []
         argv = ("up", "--port", "0", "--engine", "scripted", "--store-dir", str(tmp_path))
         env = {"PYTHONPATH": os.pathsep.join(sys.path), "NATS_URL": ""}
-        self.spec = ChildSpec(id="up", argv=(sys.executable, "-m", "supervisor", *argv), env=env)
+        self._spec = ChildSpec(id="up", argv=(sys.executable, "-m", "supervisor", *argv), env=env)
 
-    async def ready(self):
-        process = await Process.start(self.spec, self.lines.append)
-        await eventually(lambda: any(line.startswith("ready ") for line in self.lines), within_s=40)
-        return process
+    @property
+    def announced(self) -> list[str]:
+        return [line for line in self.lines if line.startswith("ready ")]
+
+    async def __aenter__(self):
+        self.process = await Process.start(self._spec, self.lines.append)
+        done = self.process.exited.is_set
+        await eventually(lambda: bool(self.announced) or done(), within_s=40)
+        assert self.announced, self.lines
+        self.everybody = psutil.Process(self.process.pid).children(recursive=True)
+        return self
+
+    async def __aexit__(self, *error):
+        del error
+        await self.process.terminate(15.0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_command_says_ready_once_and_ends_in_good_order(tmp_path, number):
-    command = Command(tmp_path)
-    process = await command.ready()
-    everybody = psutil.Process(process.pid).children(recursive=True)
-    os.kill(process.pid, number)
-    async with asyncio.timeout(15):
-        await process.exited.wait()
-    said = [line for line in command.lines if line.startswith("ready ")]
-    assert [bool(re.fullmatch(r"ready nats://127\.0\.0\.1:\d+", line)) for line in said] == [True]
-    assert process.code == 0
-    assert len(everybody) == len(CHILDREN)
-    assert not any(alive(child.pid) for child in everybody)
+    async with Command(tmp_path) as command:
+        os.kill(command.process.pid, number)
+        async with asyncio.timeout(15):
+            await command.process.exited.wait()
+    (announced,) = command.announced
+    assert re.fullmatch(r"ready nats://127\.0\.0\.1:\d+", announced)
+    assert command.process.code == 0
+    assert len(command.everybody) == len(CHILDREN)
+    assert not any(alive(child.pid) for child in command.everybody)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nats-server outlives its parent elsewhere")
 async def test_a_killed_supervisor_takes_everybody_with_it(tmp_path):
-    process = await Command(tmp_path).ready()
-    everybody = psutil.Process(process.pid).children(recursive=True)
-    marks = [child.environ()[MARK] for child in everybody]
-    os.kill(process.pid, signal.SIGKILL)
-    await eventually(lambda: not any(alive(child.pid) for child in everybody), within_s=5.0)
-    assert not any(marked(mark) for mark in marks)
+    async with Command(tmp_path) as command:
+        os.kill(command.process.pid, signal.SIGKILL)
+        everybody = [child.pid for child in command.everybody]
+        await eventually(lambda: not any(alive(pid) for pid in everybody), within_s=5.0)
