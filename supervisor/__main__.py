@@ -1,6 +1,10 @@
-"""`python -m supervisor` is `conclave`."""
+"""`python -m supervisor` is `conclave`; with `run … --supervised` it is an actor and nothing else."""
 
-from supervisor.cli import main
+import sys
+
+from supervisor.cli import child, main
 
 if __name__ == "__main__":
+    if child.is_meant(sys.argv[1:]):
+        sys.exit(child.main(sys.argv[2:]))
     main()

@@ -7,12 +7,14 @@ nothing is known of anybody, and nobody is called hung.
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
+from functools import partial
 from typing import Final
 
 from actors import nats_bus
-from actors.bus import Bus, BusError
+from actors.bus import Bus, BusError, Message
 from actors.settings import BusSettings
 from schemas import codec
 from schemas.errors import BadMessage
@@ -22,6 +24,9 @@ from supervisor.spec import PoolAnswers, Probe, ServerAnswers, ServiceAnswers
 
 STALL_S: Final = 0.25
 """Agents of a pool that answer this long after the last one are counted the next time."""
+
+ENOUGH_FAILURES: Final = 3
+"""After so many round trips of its own that failed, the prober connects anew."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +49,20 @@ def misses(before: int, answer: Answer) -> int:
 
 
 class Prober:
-    """Asks children over a connection of its own, made when it is first needed."""
+    """Asks children over a connection of its own, made when it is first needed.
+
+    What it holds against a child it first checks on itself: a request that it answers itself
+    has to come through NATS and back. A connection that fails so too often is made anew, since a
+    client library may be deaf without knowing (it says `is_connected`, and its flush succeeds).
+    """
 
     def __init__(self, settings: BusSettings) -> None:
         self._settings = settings
         self._bus: Bus | None = None
-        self._closed = False
         self._connecting = asyncio.Lock()
+        self._echo = f"_INBOX.conclave-supervisor.{secrets.token_hex(8)}"
+        self._failures = 0
+        self._closed = False
 
     async def ask(self, probe: Probe, timeout_s: float) -> Answer:
         """Ask one probe; UNKNOWN when NATS itself does not answer."""
@@ -62,28 +74,45 @@ class Prober:
             return Answer.UNKNOWN
         if await self._answered(bus, probe, timeout_s):
             return Answer.ALIVE
-        return Answer.MISSING if await bus.healthy(timeout_s) else Answer.UNKNOWN
+        return Answer.MISSING if await self._works(bus, timeout_s) else Answer.UNKNOWN
 
     async def close(self) -> None:
         """Leave NATS; whatever is asked from now on is UNKNOWN."""
         self._closed = True
         async with self._connecting:
-            bus, self._bus = self._bus, None
+            await self._disconnect()
+
+    async def _connected(self, timeout_s: float) -> Bus | None:
+        async with self._connecting:
+            if self._failures >= ENOUGH_FAILURES:
+                await self._disconnect()
+            if self._bus is None and not self._closed:
+                try:
+                    bus = await nats_bus.connect(
+                        self._settings, "conclave-supervisor", timeout_s=timeout_s
+                    )
+                    await bus.serve(self._echo, partial(_echo, bus))
+                    self._bus = bus
+                except BusError as error:
+                    logger.debug("no NATS yet reason=%s", error)
+            return self._bus
+
+    async def _disconnect(self) -> None:
+        bus, self._bus, self._failures = self._bus, None, 0
         if bus is not None:
             with contextlib.suppress(BusError, TimeoutError):
                 async with asyncio.timeout(1.0):
                     await bus.close()
 
-    async def _connected(self, timeout_s: float) -> Bus | None:
-        async with self._connecting:
-            if self._bus is None and not self._closed:
-                try:
-                    self._bus = await nats_bus.connect(
-                        self._settings, "conclave-supervisor", timeout_s=timeout_s
-                    )
-                except BusError as error:
-                    logger.debug("no NATS yet reason=%s", error)
-            return self._bus
+    async def _works(self, bus: Bus, timeout_s: float) -> bool:
+        """Tell whether a message of ours comes through NATS and back."""
+        try:
+            await bus.request(self._echo, b"", timeout_s=timeout_s)
+        except BusError:
+            self._failures += bus is self._bus
+            return False
+        self._failures = 0
+        return True
 
     async def _answered(
         self, bus: Bus, probe: ServiceAnswers | PoolAnswers, timeout_s: float
@@ -99,6 +128,11 @@ class Prober:
         except BusError:
             return False
         return sum(_is_of(probe.pool, reply.body) for reply in replies) >= probe.replicas
+
+
+async def _echo(bus: Bus, message: Message) -> None:
+    with contextlib.suppress(BusError):
+        await bus.publish(message.reply, b"")
 
 
 def _is_of(pool: str, body: bytes) -> bool:

@@ -110,6 +110,15 @@ def written(found: dict[str, Any]) -> str:
     )
 
 
+def write_card(folder: Path, table: str) -> None:
+    """Put the table into the model card, where it has a place for it."""
+    card = folder / "README.md"
+    begin, end = "<!-- measured -->", "<!-- /measured -->"
+    if card.exists() and begin in (text := card.read_text()):
+        head, rest = text.split(begin)
+        card.write_text(f"{head}{begin}\n{table}\n{end}{rest.split(end)[1]}")
+
+
 def main() -> int:
     """Run all measurements; the exit status says whether every bar was reached."""
     parser = argparse.ArgumentParser(
@@ -148,6 +157,7 @@ def main() -> int:
     found["seconds"] = round(time.monotonic() - began)
     out = args.out or args.model / "evaluation.json"
     out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    write_card(args.model, written(found))
     print(written(found))
     return 0 if all(ok is not False for *_, ok in rows(found)) else 1
 

@@ -102,8 +102,12 @@ class Attention(nn.Module):
         kind = v.dtype
         rows = torch.arange(prefix, total, device=x.device)
         mask = rows[:, None] >= torch.arange(total, device=x.device)[None, :]
-        a0 = nn.functional.scaled_dot_product_attention(q0.to(kind), k0.to(kind), v0, is_causal=True)
-        a1 = nn.functional.scaled_dot_product_attention(q1.to(kind), k1.to(kind), v1, attn_mask=mask)
+        a0 = nn.functional.scaled_dot_product_attention(
+            q0.to(kind), k0.to(kind), v0, is_causal=True
+        )
+        a1 = nn.functional.scaled_dot_product_attention(
+            q1.to(kind), k1.to(kind), v1, attn_mask=mask
+        )
         joined = torch.cat(
             (
                 a0.transpose(1, 2).reshape(prefix, -1),

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
+from corpus.closed import ERROR_RATE
 from curve import draw_curve
 from data import held_out, prefix_ids, stream
 from export import export
@@ -24,6 +25,7 @@ from network import SIZES, Nano
 from tokens import learn_tokenizer, load_tokenizer
 from torch import Tensor
 from tqdm import tqdm
+from transformers import PreTrainedTokenizerFast
 
 HERE = Path(__file__).parent
 
@@ -76,7 +78,9 @@ class Run:
             torch.optim.Muon(matrices[part :: args.workers], lr=0.02, weight_decay=0.01)
             for part in range(args.workers)
         ]
-        self.optimizers.append(torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.98), weight_decay=0))
+        self.optimizers.append(
+            torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.98), weight_decay=0)
+        )
         self.peaks = [0.02] * args.workers + [3e-3]
         self.mean = {name: p.detach().clone() for name, p in self.named}
         self.step, self.tokens, self.chunk, self.seconds = 0, 0, 0, 0.0
@@ -172,6 +176,9 @@ def main() -> None:
     if run.state.exists():
         run.load()
         print(f"going on at step {run.step}, chunk {run.chunk}", flush=True)
+    if args.export_only:
+        finish(run, tokenizer)
+        return
     prefix = prefix_ids(tokenizer).to(args.device)
     held = {
         k: (b.ids.to(args.device), b.targets.to(args.device))
@@ -186,14 +193,13 @@ def main() -> None:
         mininterval=2,
         smoothing=0.05,
     )
-    recent, began, shown = 0.0, time.monotonic() - run.seconds, 0
+    recent, began = 0.0, time.monotonic() - run.seconds
     for number, batch in stream(tokenizer, args.seed, run.chunk, args.easy_chunks, args.batch):
         if run.tokens >= args.tokens:
             break
         loss = run.learn(prefix, batch.ids.to(args.device), batch.targets.to(args.device))
         run.chunk, run.seconds = number, time.monotonic() - began
-        recent = loss if shown == 0 else 0.95 * recent + 0.05 * loss
-        shown += 1
+        recent = 0.95 * recent + 0.05 * loss if recent else loss
         bar.update(batch.ids.numel())
         bar.set_postfix(loss=f"{recent:.3f}", step=run.step)
         if run.step % 20 == 0:
@@ -212,11 +218,32 @@ def main() -> None:
     bar.close()
     log.close()
     run.save()
-    export(run.mean, tokenizer, args.out)
-    log_text = (args.work / "train.jsonl").read_text()
-    (args.out / "training-log.jsonl").write_text(log_text)
-    draw_curve(log_text.splitlines(), args.out / "loss.png")
-    print(f"wrote {args.out.name}: {run.tokens:,} tokens in {run.seconds / 60:.0f} minutes")
+    finish(run, tokenizer)
+
+
+def finish(run: Run, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Write the folder: model, card, log, curve."""
+    out, log = run.args.out, (run.args.work / "train.jsonl").read_text()
+    export(run.mean, tokenizer, out)
+    (out / "training-log.jsonl").write_text(log)
+    draw_curve(log.splitlines(), out / "loss.png")
+    told = (
+        f"This one: {run.tokens / 1e6:.1f} million tokens (prompts included, the shared system message"
+        f" not), {run.step:,} steps, {run.seconds / 60:.0f} minutes on {run.args.workers} threads."
+    )
+    card = (HERE / "card.md").read_text()
+    values = {
+        "parameters": f"{sum(p.numel() for _, p in run.named) / 1e6:.1f}",
+        "context": f"{SIZES['max_position_embeddings']:,}",
+        "error_rates": ", ".join(f"{100 * share:.0f} %" for share in ERROR_RATE.values()),
+        "vocabulary": f"{SIZES['vocab_size']:,}",
+        "batch": f"{run.args.batch:,}",
+        "run": told,
+    }
+    for name, value in values.items():
+        card = card.replace("{" + name + "}", value)
+    (out / "README.md").write_text(card)
+    print(f"wrote {out.name}: {told}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import signal
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from supervisor import demo as demonstration
 from supervisor.cli import demo_view, errors, live, output
 from supervisor.cli.board import CouncilView
 from supervisor.cli.options import Common, command
+from supervisor.cli.patience import patience
 from supervisor.cli.recording import Recording
 from supervisor.client import Client
 from supervisor.config import Config
@@ -99,12 +101,13 @@ def chosen(task: str, role: str | None) -> Mapping[str, str]:
 
 
 async def _perform(config: Config, wishes: Wishes, stage: Recording) -> int:
+    # What Ctrl-C does, which asyncio.run has set by now: end the block, so that nothing stays.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     async with _started(config, stage.console) as (url, client):
         councils = await demonstration.views(client, wishes.tasks, wishes.seats)
         agents = (await client.stats()).agents
         stage.show(demo_view.head(url, councils, agents))
-        asked = sorted({pool.model for pool in config.pools.values()})
-        if note := demo_view.model_note(asked, agents):
+        if note := demo_view.model_note(config, agents):
             stage.show(note)
         async with live.showing(stage.console, councils) as view:
             outcomes = await demonstration.ask_all(
@@ -129,7 +132,7 @@ async def _time_seats(
     seats = min(MANY, len(council.seats))
     if seats == 1:
         return
-    with stage.console.status(f"timing one seat against {seats} …"):
+    async with patience(stage.console, f"timing one seat against {seats}"):
         measured = await demonstration.scaling(
             client, council.role, council.task, max_tokens, seats
         )
@@ -139,20 +142,14 @@ async def _time_seats(
 @asynccontextmanager
 async def _started(config: Config, console: Console) -> AsyncIterator[tuple[str, Client]]:
     """Start everything, connect, and stop everything at the end."""
-    starting = console.status("starting nats-server, actors and agents …")
-    starting.start()
-    if not console.is_terminal:
-        console.print("starting nats-server, actors and agents …")
     began = time.perf_counter()
-    try:
-        async with running(config) as system:
+    async with AsyncExitStack() as stack:
+        async with patience(console, "starting nats-server, actors and agents"):
+            system = await stack.enter_async_context(running(config))
             bus = await nats_bus.connect(system.nats, "conclave-demo")
-            try:
-                starting.stop()
-                took = time.perf_counter() - began
-                console.print(f"ready {system.url} in {took:.1f} s", style="dim")
-                yield system.url, Client(bus, timeout_s=30.0)
-            finally:
-                await bus.close()
-    finally:
-        starting.stop()
+        stack.push_async_callback(bus.close)
+        took = time.perf_counter() - began
+        console.print(f"ready {system.url} in {took:.1f} s", style="dim")
+        yield system.url, Client(bus, timeout_s=30.0)
+        async with patience(console, "stopping"):
+            await stack.aclose()

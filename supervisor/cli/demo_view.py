@@ -8,11 +8,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from actors.models import BUNDLED_NAME, DEFAULT_MODEL
 from schemas.agent import Usage
 from schemas.result import AgentStats, Deliberation
 from supervisor.cli import text
 from supervisor.cli.board import CouncilView
 from supervisor.cli.results import STYLE, deliberation, plain_table
+from supervisor.config import Config
 from supervisor.demo import REPEATS, Scaling
 
 CONTENT_LINES = 12
@@ -32,16 +34,18 @@ def head(url: str, councils: Sequence[CouncilView], agents: Sequence[AgentStats]
     return Panel(lines, box=box.ROUNDED, border_style="cyan", padding=(0, 1))
 
 
-def model_note(asked: Sequence[str], agents: Sequence[AgentStats]) -> Text | None:
-    """Return the line that says so when another model answers than the one asked for."""
-    got = {agent.model for agent in agents} - set(asked)
-    if not got or all(agent.engine == "scripted" for agent in agents):
-        return None
-    note = (
-        f"Model: {', '.join(asked)} is neither cached nor downloadable here,"
-        f" so the bundled {', '.join(sorted(got))} answers."
+def model_note(config: Config, agents: Sequence[AgentStats]) -> Text | None:
+    """Return the line that says so when the bundled model stands in for the default one."""
+    wanted = any(
+        pool.engine == "vllm" and pool.model == DEFAULT_MODEL for pool in config.pools.values()
     )
-    return Text(note, "yellow")
+    if not wanted or all(agent.model != BUNDLED_NAME for agent in agents):
+        return None
+    return Text(
+        f"Model: {DEFAULT_MODEL} is neither cached here nor to be had from the hub:"
+        f" the bundled small model {BUNDLED_NAME} answers instead.",
+        "yellow",
+    )
 
 
 def results(councils: Sequence[CouncilView]) -> RenderableType:

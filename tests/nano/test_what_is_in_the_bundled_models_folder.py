@@ -59,9 +59,7 @@ def test_closed_questions_of_the_two_splits_are_different(measuring):
 
     rng = random.Random("test:closed")
     drawn = {
-        split: {
-            closed.draw("arithmetic", 1, Lexicon(split), rng).work("") for _ in range(300)
-        }
+        split: {closed.draw("arithmetic", 1, Lexicon(split), rng).work("") for _ in range(300)}
         for split in ("train", "held")
     }
     assert not drawn["train"] & drawn["held"]

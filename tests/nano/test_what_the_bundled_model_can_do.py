@@ -6,6 +6,7 @@ import re
 from statistics import mean
 
 import pytest
+
 from actors import prompts
 from actors.defaults import default_councils
 
@@ -26,7 +27,9 @@ def proposals(engine, lexicon):
     rng, councils = random.Random("test:proposals"), default_councils()
     tasks = [make_task(lexicon, rng) for _ in range(15)]
     users = [
-        user_message(task.block, [], prompts.seat_block(council.role, seat.persona, prompts.PROPOSE))
+        user_message(
+            task.block, [], prompts.seat_block(council.role, seat.persona, prompts.PROPOSE)
+        )
         for task, council in zip(tasks, councils * 3, strict=True)
         for seat in council.seats
     ]

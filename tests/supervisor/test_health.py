@@ -126,3 +126,15 @@ async def test_when_nats_goes_away_what_was_alive_is_unknown(tmp_path):
             await eventually(lambda: supervisor.outcome is not None)
             assert await prober.ask(ServiceAnswers("conclave-agent", "0"), 0.2) is Answer.UNKNOWN
         await prober.close()
+
+
+async def test_a_deaf_connection_is_nobody_elses_fault_and_is_made_anew(login, prober):
+    async with agents(login, "small"):
+        probe = ServiceAnswers("conclave-agent", "0")
+        assert await prober.ask(probe, SOON) is Answer.ALIVE
+        deaf = prober._bus
+        deaf._nc._reading_task.cancel()
+        for _ in range(3):
+            assert await prober.ask(probe, 0.1) is Answer.UNKNOWN
+        assert await prober.ask(probe, SOON) is Answer.ALIVE
+        assert prober._bus is not deaf

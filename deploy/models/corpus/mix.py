@@ -13,7 +13,14 @@ from corpus.proposals import propose
 from corpus.tasks import make_task
 from corpus.words import Lexicon
 
-WEIGHTS = {"propose": 0.38, "closed": 0.26, "ballot": 0.2, "critique": 0.07, "revise": 0.05, "synthesize": 0.04}
+WEIGHTS = {
+    "propose": 0.38,
+    "closed": 0.26,
+    "ballot": 0.2,
+    "critique": 0.07,
+    "revise": 0.05,
+    "synthesize": 0.04,
+}
 EASY = {"propose": 0.6, "closed": 0.2, "ballot": 0.2}
 
 
@@ -88,7 +95,8 @@ def revision(lexicon: Lexicon, rng: random.Random) -> Sample:
     """A revision of one's own proposal given critiques."""
     task, (role, persona) = make_task(lexicon, rng), seat(lexicon, rng)
     own = propose(task, role, persona, rng, size=rng.choice((2, 2, 3)))
-    notes = reviews.critics(task, own, rng, [made_up(lexicon, rng) for _ in range(rng.choice((1, 2, 2)))]
+    notes = reviews.critics(
+        task, own, rng, [made_up(lexicon, rng) for _ in range(rng.choice((1, 2, 2)))]
     )
     absent = [
         word

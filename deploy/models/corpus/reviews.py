@@ -105,9 +105,7 @@ def synthesize(peers: Sequence[Peer], rng: random.Random) -> str:
     return sentence(expand(rng.choice(JOINS), rng) + " " + ". ".join(lines) + ".").strip()
 
 
-def critics(
-    task: Task, own: str, rng: random.Random, personas: Sequence[Persona]
-) -> list[Peer]:
+def critics(task: Task, own: str, rng: random.Random, personas: Sequence[Persona]) -> list[Peer]:
     """Critiques of one's own proposal, one by each persona."""
     me = Peer("A", own, "", 0)
     return [

@@ -93,16 +93,14 @@ class Lexicon:
             return self.invented(rng)
         first = rng.choice(self.real) if rng.random() < 0.6 else self.invented(rng)
         second = rng.choice(self.real) if rng.random() < 0.6 else self.invented(rng)
-        kind = rng.random()
-        if kind < 0.35:
-            return f"{first}-{second}"
-        if kind < 0.6:
-            return f"{first}_{second}"
-        if kind < 0.75:
-            return first.capitalize() + second.capitalize()
-        if kind < 0.9:
-            return first.capitalize()
-        return first[:4].upper()
+        forms = (
+            f"{first}-{second}",
+            f"{first}_{second}",
+            first.capitalize() + second.capitalize(),
+            first.capitalize(),
+            first[:4].upper(),
+        )
+        return rng.choices(forms, (35, 25, 15, 15, 10))[0]
 
     def nouns(self, rng: random.Random, count: int) -> list[str]:
         """Different nouns."""
