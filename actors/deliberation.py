@@ -15,10 +15,12 @@ class State(Struct, frozen=True):
     """What the events up to now say. `answers` holds one response per round and seat."""
 
     opened: Opened
+    round: int = 0
+    """The last round that was asked; nobody answers ahead of it."""
     answers: tuple[AgentResponse, ...] = ()
     over: bool = False
     ignored: int = 0
-    """Responses that changed nothing: doubles, strangers, late ones."""
+    """Responses that changed nothing: doubles, strangers, late and early ones."""
 
     def answer_of(self, seat: str, round_number: int) -> AgentResponse | None:
         """What `seat` said in a round, a failure included; None while it is silent."""
@@ -43,7 +45,9 @@ def begin(opened: Opened) -> State:
 def respond(state: State, response: AgentResponse) -> State:
     """The state after a seat's response: the first per round and seat counts, the rest do not."""
     known = any(seat.id == response.seat for seat in state.opened.seats)
-    if state.over or not known or state.answer_of(response.seat, response.round) is not None:
+    early = response.round > state.round
+    said = state.answer_of(response.seat, response.round) is not None
+    if state.over or not known or early or said:
         return replace(state, ignored=state.ignored + 1)
     return replace(state, answers=(*state.answers, response))
 

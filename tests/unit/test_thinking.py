@@ -1,5 +1,7 @@
 """A reasoning model's thinking is kept apart from its answer, in whatever pieces it arrives."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,13 +19,15 @@ def split(pieces: list[str], *, opened: bool = False) -> tuple[str, str]:
         for at, piece in enumerate(pieces, 1)
         for delta in splitter.feed(piece, (), last=at == len(pieces))
     ]
-    said = ["".join(each.text for each in deltas if each.thinking is want) for want in (True, False)]
+    said = [
+        "".join(each.text for each in deltas if each.thinking is want) for want in (True, False)
+    ]
     return said[0], said[1]
 
 
 def cut(text: str, places: list[int]) -> list[str]:
     edges = [0, *sorted(places), len(text)]
-    return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(edges)]
 
 
 def test_thinking_and_answer_are_told_apart():
