@@ -35,7 +35,9 @@ class Council:
         for subject in names.PUBLIC_OUTCOMES:
             await self._bus.serve(subject, self._on_over)
         seats = tuple(
-            Seat(id=f"seat-{number:02d}", persona=f"engineer {number} who cares for {_focus(number)}")
+            Seat(
+                id=f"seat-{number:02d}", persona=f"engineer {number} who cares for {_focus(number)}"
+            )
             for number in range(1, self._size + 1)
         )
         await self._call(names.COUNCIL_CREATE, CouncilCreate(role=ROLE, seats=seats))
