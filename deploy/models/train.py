@@ -35,21 +35,20 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
+    parser.add_argument("--out", type=Path, default=HERE / "nano", help="folder for the model")
     parser.add_argument(
-        "--out", type=Path, default=HERE / "nano", help="folder to write the model to"
+        "--work",
+        type=Path,
+        default=HERE / "runs" / "nano",
+        help="folder of the run: checkpoint, log",
     )
+    parser.add_argument("--tokens", type=float, default=15e6, help="to train on, with prompts")
+    parser.add_argument("--batch", type=int, default=2048, help="tokens in a step")
     parser.add_argument(
-        "--work", type=Path, default=HERE / "runs" / "nano", help="folder of the run: checkpoint, log"
-    )
-    parser.add_argument(
-        "--tokens", type=float, default=12e6, help="tokens to train on, prompts included"
-    )
-    parser.add_argument("--batch", type=int, default=3072, help="tokens in a step")
-    parser.add_argument(
-        "--easy-chunks", type=int, default=2, help="chunks of short samples at the beginning"
+        "--easy-chunks", type=int, default=5, help="chunks of short samples at the beginning"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--save-every", type=int, default=300, help="steps between checkpoints")
+    parser.add_argument("--save-every", type=int, default=200, help="steps between checkpoints")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="threads; one on a GPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument(
@@ -182,7 +181,7 @@ def main() -> None:
     prefix = prefix_ids(tokenizer).to(args.device)
     held = {
         k: (b.ids.to(args.device), b.targets.to(args.device))
-        for k, b in held_out(tokenizer, 48).items()
+        for k, b in held_out(tokenizer, 24).items()
     }
     log = (args.work / "train.jsonl").open("a")
     bar = tqdm(
