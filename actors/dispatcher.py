@@ -13,18 +13,25 @@ from collections.abc import Callable
 
 from actors import history, outcome
 from actors.actor import RETRY_S, keep_running
-from actors.bus import Bus, BusError, Conflict, Delivery
+from actors.bus import Bus, BusError, Conflict, Delivery, Record
 from actors.clock import now_ms
 from actors.councils import CouncilDirectory
 from actors.dead_letters import set_aside
-from actors.protocols import PROTOCOLS
-from actors.protocols.rules import Ask
+from actors.deliberation import State
+from actors.rounds import Ask, asks
 from actors.service import Service
 from actors.settings import Limits
 from actors.tasks import TaskSet
 from schemas.codec import decode, encode
 from schemas.council import Council, Seat
-from schemas.deliberation import Accepted, Cancelled, CancelRequest, DeliberationRequest, Opened
+from schemas.deliberation import (
+    Accepted,
+    Cancelled,
+    CancelRequest,
+    DeliberationRequest,
+    Opened,
+    RoundOpened,
+)
 from schemas.errors import BadMessage, Refused
 from subjects import names
 from subjects.streams import dispatch_consumer
@@ -116,11 +123,15 @@ class Dispatcher:
                 f"timeout_seconds is over the limit of {self._limits.max_timeout_seconds:g}",
                 "$.constraints.timeout_seconds",
             )
+        seats = seats_for(request, council)
+        if request.quorum is not None and request.quorum > len(seats):
+            text = f"a quorum of {request.quorum} cannot be reached with {len(seats)} seats"
+            raise Refused("bad_request", text, "$.quorum")
         opened_at_ms = self._clock()
         return Opened(
             task_id=request.task_id or self._new_id(),
             request=request,
-            seats=seats_for(request, council),
+            seats=seats,
             opened_at_ms=opened_at_ms,
             deadline_ms=opened_at_ms + int(request.constraints.timeout_seconds * 1000),
         )
@@ -167,21 +178,27 @@ class Dispatcher:
 
     async def _ask(self, delivery: Delivery) -> None:
         try:
-            opened = decode(Opened, delivery.record.body)
-        except BadMessage as error:
-            self._rejected += 1
-            await set_aside(self._bus, delivery.record, error.message)
-            await delivery.term()
-            return
-        try:
-            if opened.deadline_ms > self._clock():
-                async with asyncio.TaskGroup() as group:
-                    for ask in PROTOCOLS[opened.request.protocol].asks(opened):
+            async with asyncio.TaskGroup() as group:
+                state = await self._state(delivery.record)
+                if state is not None and state.opened.deadline_ms > self._clock():
+                    for ask in asks(state):
                         group.create_task(self._store(ask))
             await delivery.ack()
+        except* BadMessage as errors:
+            self._rejected += 1
+            await set_aside(self._bus, delivery.record, str(errors.exceptions[0]))
+            await delivery.term()
         except* BusError as errors:
             log.warning("asking again later reason=%s", errors.exceptions[0])
             await delivery.nak(RETRY_S)
+
+    async def _state(self, record: Record) -> State | None:
+        """The state in which a round was opened; None when its opening is no longer stored."""
+        if record.subject.startswith("deliberation.opened."):
+            return history.opening(record)
+        decode(RoundOpened, record.body)
+        opened, _ = await history.ends(self._bus, names.task_of(record.subject) or "")
+        return await history.rebuild(self._bus, opened, record) if opened is not None else None
 
     async def _store(self, ask: Ask) -> None:
         request = ask.request

@@ -1,10 +1,13 @@
 """Reading one deliberation from the stream: its state, and its outcome if it has one."""
 
+import asyncio
+
 from actors.bus import Bus, Record
-from actors.deliberation import State, begin, end, respond
+from actors.deliberation import State, advance, begin, end, respond
+from actors.protocols import PROTOCOLS
 from schemas.agent import AgentResponse
 from schemas.codec import decode
-from schemas.deliberation import Opened
+from schemas.deliberation import Opened, RoundOpened
 from schemas.errors import BadMessage
 from subjects import names
 from subjects.streams import DELIBERATIONS
@@ -27,25 +30,48 @@ async def ends(bus: Bus, task_id: str) -> tuple[Record | None, Record | None]:
     return opened, outcome
 
 
-async def rebuild(bus: Bus, opened: Record, outcome: Record | None = None) -> State:
-    """Fold what is stored of a deliberation, up to its outcome. Raises Unavailable."""
-    state = begin(decode(Opened, opened.body))
-    subject = names.agent_response(state.opened.task_id)
-    start = opened.sequence
+def opening(record: Record) -> State:
+    """The state after an opening. Raises BadMessage."""
+    opened = decode(Opened, record.body)
+    return begin(opened, PROTOCOLS[opened.request.protocol].first)
+
+
+async def rebuild(bus: Bus, opened: Record, until: Record | None = None) -> State:
+    """Fold what is stored of a deliberation, up to and with `until` if given.
+
+    Raises Unavailable.
+    """
+    state = opening(opened)
+    task_id = state.opened.task_id
+    subjects = (names.agent_response(task_id), names.round_opened(task_id))
+    found = await asyncio.gather(*(_all(bus, subject, opened.sequence) for subject in subjects))
+    for record in sorted((each for some in found for each in some), key=_sequence):
+        if until is not None and record.sequence > until.sequence:
+            break
+        state = folded(state, record)
+    is_outcome = until is not None and until.subject.startswith("deliberation.outcome.")
+    return end(state) if is_outcome else state
+
+
+def folded(state: State, record: Record) -> State:
+    """The state after a stored response or round; what does not decode changes nothing."""
+    try:
+        if record.subject.startswith("deliberation.round."):
+            return advance(state, decode(RoundOpened, record.body))
+        return respond(state, decode(AgentResponse, record.body), record.stored_ms)
+    except BadMessage:
+        return state  # the collector has set it aside
+
+
+async def _all(bus: Bus, subject: str, start: int) -> list[Record]:
+    found: list[Record] = []
     while True:
         records = await bus.scan(DELIBERATIONS, subject, start, BATCH)
-        for record in records:
-            if outcome is not None and record.sequence > outcome.sequence:
-                return end(state)
-            try:
-                state = respond(state, decode(AgentResponse, record.body))
-            except BadMessage:
-                continue  # the collector has set it aside
+        found += records
         if len(records) < BATCH:
-            return end(state) if outcome is not None else state
+            return found
         start = records[-1].sequence + 1
 
 
-def status_of(outcome: Record) -> str:
-    """The final status that an outcome's subject names."""
-    return outcome.subject.split(".")[2].upper()
+def _sequence(record: Record) -> int:
+    return record.sequence

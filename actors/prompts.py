@@ -28,6 +28,8 @@ BALLOT = (
     ' Answer as JSON: {"ranking": [labels], "approve": [labels]}'
 )
 SYNTHESIZE = "Write one answer that joins the best of these proposals."
+ANSWER_JSON = "Answer as JSON."
+RECONSIDER = "The council is split. Judge these answers. "
 ANSWER = "Reason in one short line, then write the result on a last line as answer: RESULT"
 
 

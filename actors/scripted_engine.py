@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from actors.engine import Delta, EngineDead, Generated, Generation, GenerationRefused
+from actors.prompts import ANSWER
 from actors.settings import PoolSettings
 from schemas.agent import ChatMessage, Usage
 
@@ -23,6 +24,8 @@ _PROSE: Final = (
     "uses isolate slow paths retry care verify inputs cache only facts ship often"
 )
 _WORDS: Final = tuple(_PROSE.split())
+_ANSWERS: Final = ("yes", "yes", "yes", "no", "perhaps")
+"""What a closed question is answered, so that a vote has a majority to find."""
 _COPIED_WORDS = 6
 _READ_CHARACTERS = 2_000
 _MAX_DEPTH = 32
@@ -82,6 +85,8 @@ class ScriptedEngine:
         limit = generation.sampling.max_tokens or self._settings.default_max_tokens
         if generation.response_schema is None:
             words = _words(task, random.Random(key), own, self._settings.scripted_words)  # noqa: S311
+            if ANSWER in generation.messages[-1].content:
+                words += ["\nanswer:", own.choice(_ANSWERS)]
         else:
             value = json_instance(generation.response_schema, own)
             words = [json.dumps(value, separators=(",", ":"), ensure_ascii=False)]
@@ -201,10 +206,10 @@ class _Instances:
         least, items = schema.get("minItems", 0), schema.get("items", True)
         if least > schema.get("maxItems", least):
             raise _bad(path, "asks for more items than it allows")
-        if not schema.get("uniqueItems"):
-            return [self.of(items, f"{path}[{index}]", depth) for index in range(least)]
         if isinstance(items, Mapping) and "enum" in items and least <= len(items["enum"]):
             return self._draw.sample(items["enum"], least)
+        if not schema.get("uniqueItems"):
+            return [self.of(items, f"{path}[{index}]", depth) for index in range(least)]
         if least > 1:
             raise _bad(path, "asks for distinct items that are no enum")
         return [self.of(items, f"{path}[0]", depth)] * least

@@ -11,7 +11,8 @@ from msgspec import Meta, Struct
 from schemas.council import Sampling
 from schemas.types import Count, EpochMs, Line, LongText, Name, Priority, RoundNumber, TaskId
 
-Stage = Literal["propose"]
+Stage = Literal["propose", "critique", "revise", "ballot", "synthesize", "answer", "reconsider"]
+"""What a seat is asked for in a round; see `actors/protocols/`."""
 
 
 class ChatMessage(Struct, frozen=True):
