@@ -1,9 +1,10 @@
-"""Collector: folds what the seats say, and stores the one outcome.
+"""Collector: folds what the seats say, and stores what follows: a round, or the one outcome.
 
 Follows `deliberation.opened.*`, `deliberation.round.*`, `agent.response.*` and
-`deliberation.outcome.*.*` in stream order; stores the next round or the outcome. After a crash
-it reads again from the longest allowed deadline ago, so it needs no checkpoint; deadlines come from the stored openings and hold even if no agent ever answers.
-The outcome is a compare-and-set, so a second collector is a harmless hot standby.
+`deliberation.outcome.*.*` in stream order. After a crash it reads again from the longest allowed
+deadline ago, so it needs no checkpoint; deadlines come from the stored openings and hold even if
+no agent ever answers. Rounds and outcome are compare-and-sets, so a second collector is a
+harmless hot standby.
 """
 
 import asyncio

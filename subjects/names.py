@@ -98,4 +98,6 @@ def task_of(subject: str) -> str | None:
     return None
 
 
-_PER_TASK = frozenset({"deliberation.opened", "deliberation.round", "agent.response", "deliberation.progress"})
+_PER_TASK = frozenset(
+    {"deliberation.opened", "deliberation.round", "agent.response", "deliberation.progress"}
+)

@@ -25,7 +25,9 @@ async def restarted(server: Server, bus: NatsBus) -> None:
     await until_async(bus.healthy)
 
 
-async def test_a_server_that_is_gone_is_noticed_within_seconds(own_server: Server, own_bus: NatsBus):
+async def test_a_server_that_is_gone_is_noticed_within_seconds(
+    own_server: Server, own_bus: NatsBus
+):
     assert await own_bus.healthy()
     own_server.kill()
     begun = time.monotonic()

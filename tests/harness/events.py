@@ -13,9 +13,7 @@ async def until(condition: Callable[[], object], within_s: float = LONG_S) -> No
             await asyncio.sleep(0.005)
 
 
-async def until_async(
-    condition: Callable[[], Awaitable[object]], within_s: float = LONG_S
-) -> None:
+async def until_async(condition: Callable[[], Awaitable[object]], within_s: float = LONG_S) -> None:
     """Return when `condition`, which must be asked over the network, holds."""
     async with asyncio.timeout(within_s):
         while not await condition():

@@ -107,5 +107,3 @@ def mangled(body: bytes) -> st.SearchStrategy[bytes]:
         places,
         st.binary(max_size=4),
     )
-
-

@@ -58,9 +58,7 @@ def test_a_package_imports_only_what_stands_below_it(package: str):
 
 @pytest.mark.parametrize("library", ALONE)
 def test_one_module_alone_imports(library: str):
-    users = [
-        path for package in MAY_IMPORT for path in files(package) if library in anywhere(path)
-    ]
+    users = [path for package in MAY_IMPORT for path in files(package) if library in anywhere(path)]
     assert len(users) <= 1, users
 
 

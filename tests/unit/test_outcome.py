@@ -113,9 +113,13 @@ def test_a_fitted_result_never_exceeds_the_limit_and_keeps_the_winner(texts, lim
 
 
 def test_a_failure_with_much_metadata_is_fitted_too():
-    failures = tuple(Failure(seat=f"s{n}", code="internal", message="\x01" * 2_000) for n in range(64))
+    failures = tuple(
+        Failure(seat=f"s{n}", code="internal", message="\x01" * 2_000) for n in range(64)
+    )
     nobody = outcome.result(after(failure("s1"), seats=1), "FAILED", 2_000)
-    large = replace(nobody, failures=failures, metadata={f"k{n}": "\x01" * 2_000 for n in range(32)})
+    large = replace(
+        nobody, failures=failures, metadata={f"k{n}": "\x01" * 2_000 for n in range(32)}
+    )
     body = outcome.fitted(large, 65_536)
     assert len(body) <= 65_536
     assert len(decode(Deliberation, body).failures) == 64

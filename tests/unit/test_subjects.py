@@ -66,7 +66,9 @@ def test_other_subjects_have_no_task(subject: str):
 
 def test_no_two_streams_store_the_same_subject():
     patterns = [pattern for stream in STREAMS.values() for pattern in stream.subjects]
-    assert not [pair for pair in combinations(patterns, 2) if matches(*pair) or matches(*pair[::-1])]
+    assert not [
+        pair for pair in combinations(patterns, 2) if matches(*pair) or matches(*pair[::-1])
+    ]
 
 
 @pytest.mark.parametrize(

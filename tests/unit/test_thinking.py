@@ -17,7 +17,9 @@ def split(pieces: list[str], *, opened: bool = False) -> tuple[str, str]:
         for at, piece in enumerate(pieces, 1)
         for delta in splitter.feed(piece, (), last=at == len(pieces))
     ]
-    said = ["".join(each.text for each in deltas if each.thinking is want) for want in (True, False)]
+    said = [
+        "".join(each.text for each in deltas if each.thinking is want) for want in (True, False)
+    ]
     return said[0], said[1]
 
 
