@@ -119,7 +119,7 @@ class Bus(Protocol):
 
     @property
     def max_payload(self) -> int:
-        """The server's limit for one message in bytes."""
+        """The server's limit for one message in bytes, less some room for headers."""
 
     async def publish(self, subject: str, body: bytes, headers: Headers | None = None) -> None:
         """Send at most once. Raises TooLarge, Unavailable."""

@@ -69,9 +69,10 @@ async def _summaries(
     for record, task_id in zip(openings, ids, strict=True):
         try:
             opened = decode(Opened, record.body)
+            summary = _summary(opened, outcomes.get(task_id), started)
         except BadMessage:
-            continue  # garbage on the subject; the dispatcher has set it aside
-        summaries.append((_summary(opened, outcomes.get(task_id), started), record.sequence))
+            continue  # garbage on a subject; it is set aside by those who act upon it
+        summaries.append((summary, record.sequence))
     return summaries
 
 

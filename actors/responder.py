@@ -131,6 +131,8 @@ class Responder:
                     return found
                 if left <= 0:
                     return outcome.fitted(found, self._room())
+                if self._waiters.leaving:
+                    raise Refused("unavailable", "this responder is stopping; ask again")
                 await woken(event, left)
         finally:
             self._waiters.leave(query.task_id, event)

@@ -260,7 +260,7 @@ def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
     low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
     high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
     if math.isinf(low):
-        low = 0 if high >= 0 else high - 1
+        low = 0 if high > 0 else high - 10
     return low, low + 10 if math.isinf(high) else high
 
 

@@ -18,6 +18,7 @@ from actors.settings import PoolSettings
 from schemas.agent import AgentRequest, AgentResponse, SeatFailure, Timing
 from schemas.codec import encode
 from schemas.progress import Progress, SeatAnswered, SeatFailed, SeatStarted, TextDelta
+from schemas.types import MAX_TEXT
 from subjects import names
 from subjects.streams import MAX_DELIVERIES
 
@@ -147,6 +148,10 @@ class Turn:
         )
 
     def _success(self, said: Generated) -> AgentResponse:
+        size = max(len(said.content), len(said.thinking))
+        if size > MAX_TEXT:
+            text = f"{size} characters are over the limit of {MAX_TEXT}"
+            raise GenerationRefused("answer_too_large", text)
         response = self._response()
         waited_ms = max(self._begun_ms - self._request.created_at_ms, 0)
         return replace(

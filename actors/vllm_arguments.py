@@ -29,10 +29,12 @@ def engine_arguments(
         "scheduling_policy": "priority",
         # Without statistics no output tells how long its request waited.
         "disable_log_stats": False,
-        # Blanks are valid JSON: an unsure model would fill its budget with them.
+        # Blanks and properties that no schema names are valid JSON: an unsure model would write
+        # more and more of them until its budget ends.
         "structured_outputs_config": {
             "backend": "guidance",
             "disable_any_whitespace": True,
+            "disable_additional_properties": True,
             "reasoning_parser": settings.reasoning_parser,
         },
         **(_cpu(settings) if on_cpu else _gpu(settings)),

@@ -17,6 +17,8 @@ class Waiters:
     def __init__(self, bus: Bus, most: int) -> None:
         self._bus = bus
         self._most = most
+        self.leaving = False
+        """Nobody can wait here any longer."""
         self._count = 0
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._subscriptions: list[Subscription] = []
@@ -31,6 +33,7 @@ class Waiters:
 
     async def drain(self) -> None:
         """Let everybody who waits look once more, and hear of nothing further."""
+        self.leaving = True
         for subscription in self._subscriptions:
             await subscription.close()
         for task_id in tuple(self._waiting):

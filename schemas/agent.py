@@ -9,7 +9,17 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from schemas.council import Sampling
-from schemas.types import Count, EpochMs, Line, LongText, Name, Priority, RoundNumber, TaskId
+from schemas.types import (
+    Count,
+    EpochMs,
+    Line,
+    LongText,
+    Name,
+    Priority,
+    PromptText,
+    RoundNumber,
+    TaskId,
+)
 
 Stage = Literal["propose", "critique", "revise", "ballot", "synthesize", "answer", "reconsider"]
 """What a seat is asked for in a round; see `actors/protocols/`."""
@@ -19,7 +29,7 @@ class ChatMessage(Struct, frozen=True):
     """One turn of the chat a model is shown."""
 
     role: Literal["system", "user", "assistant"]
-    content: LongText
+    content: PromptText
 
 
 class Usage(Struct, frozen=True, kw_only=True):

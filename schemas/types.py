@@ -29,6 +29,8 @@ Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(gt=0.0, le=3600.0)]
 
 TaskText = Annotated[str, Meta(min_length=1, max_length=100_000, pattern=r"\S")]
-LongText = Annotated[str, Meta(max_length=1_000_000)]
+MAX_TEXT = 1_000_000
+LongText = Annotated[str, Meta(max_length=MAX_TEXT)]
+PromptText = Annotated[str, Meta(max_length=2 * MAX_TEXT, description="holds a LongText and more")]
 Paragraph = Annotated[str, Meta(max_length=8_000)]
 Line = Annotated[str, Meta(max_length=2_000)]

@@ -1,4 +1,4 @@
-"""`python -m supervisor` is `conclave`; with `run … --supervised` it is an actor and nothing else."""
+"""`python -m supervisor` is `conclave`; with `run … --supervised` it is just an actor."""
 
 import sys
 

@@ -85,9 +85,10 @@ def engine_environment(settings: PoolSettings) -> Mapping[str, str]:
     """Return what vLLM and its libraries are told by environment, to be set before their import.
 
     They speak on loopback only, tell nobody that they run, download nothing (the model is here
-    already), and one engine uses no more threads than its share of the processors.
+    already), and one engine computes with its share of the processors less one: threads that
+    wait for each other suffer much from one that must wait for everybody else's work.
     """
-    threads = max(1, math.floor((os.cpu_count() or 1) * min(1.0, settings.cpu_share)))
+    threads = max(1, math.floor((os.cpu_count() or 1) * min(1.0, settings.cpu_share)) - 1)
     return {
         "DO_NOT_TRACK": "1",
         "GLOO_SOCKET_IFNAME": "lo",

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -95,16 +96,29 @@ def _gpu() -> Finding:
 
 
 def _models(config: Config) -> Iterator[Finding]:
-    os.environ["HF_HUB_OFFLINE"] = "1"  # looking must not download
     for name in sorted({pool.model for pool in config.pools.values() if pool.engine == "vllm"}):
         try:
-            model = models.resolve(name)
+            with _offline():
+                model = models.resolve(name)
         except models.ModelMissing as missing:
             todo = "allow a download, name a folder in pools.*.model, or use --engine scripted"
             yield Finding(what="model", state="note", found=str(missing), todo=todo)
         else:
             found = model.note or f"{model.name} in {model.path}"
             yield Finding(what="model", state="note" if model.note else "ok", found=found)
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Keep the hub out of it: looking must not download."""
+    before = os.environ.get("HF_HUB_OFFLINE")
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["HF_HUB_OFFLINE"]
+        if before is not None:
+            os.environ["HF_HUB_OFFLINE"] = before
 
 
 def run(*argv: str) -> str:

@@ -34,7 +34,7 @@ class RestartDue(Struct, frozen=True):
 
 
 class StopRequested(Struct, frozen=True):
-    """Somebody wants the system to end; asked for a second time: at once."""
+    """Somebody wants the system to end; asked for again, a little later: at once."""
 
 
 Event = Begin | ChildReady | ChildExited | ChildHung | RestartDue | StopRequested

@@ -1,27 +1,17 @@
 """What a supervisor decides: state and event in, new state and actions out. No I/O, no clock.
 
-A child's life:
-
-    DUE ──Start──▶ STARTING ──ChildReady──▶ READY ──exit──▶ WAITING ──RestartDue──▶ DUE
-                       └──────── ChildHung ────┴──▶ KILLING ──exit──▶ WAITING
-    CONDEMNED ──Stop──▶ STOPPING ──exit──▶ OVER, or DUE if it is to come `again`
-
 The order of the specs is the order of starting: a child that is DUE starts when every gate
 before it is READY; under `rest_for_one` also when every child before it has been started and
 none after it is still on its way out. Stopping goes backwards, one child at a time.
 """
 
-from collections.abc import Iterable
-from enum import Enum, auto
-from typing import Final, Literal
+from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from supervisor.events import (
     Action,
     Actions,
-    Begin,
     ChildExited,
     ChildHung,
     ChildReady,
@@ -35,89 +25,30 @@ from supervisor.events import (
     StopRequested,
     Wake,
 )
-from supervisor.intensity import Intensity, delay, one_more, recent
-from supervisor.spec import ChildSpec
+from supervisor.family import LEAVING, RUNNING, Child, Family, Phase
+from supervisor.intensity import delay, one_more, recent
 
 ESCALATED: Final = 70
 """Exit code of a supervisor that gave up (EX_SOFTWARE)."""
 
-
-class Phase(Enum):
-    """Where a child is in its life."""
-
-    DUE = auto()
-    STARTING = auto()
-    READY = auto()
-    WAITING = auto()
-    KILLING = auto()
-    CONDEMNED = auto()
-    STOPPING = auto()
-    OVER = auto()
-
-
-_RUNNING: Final = (Phase.STARTING, Phase.READY)
-_LEAVING: Final = (Phase.KILLING, Phase.CONDEMNED, Phase.STOPPING)
-
-
-class Child(Struct, frozen=True, kw_only=True):
-    """One child's state. `restarts` are the times of those that may still count."""
-
-    spec: ChildSpec
-    phase: Phase = Phase.DUE
-    again: bool = False
-    restarts: tuple[float, ...] = ()
-    failed_starts: int = 0
-    outside_faults: int = 0
-
-
-class Rules(Struct, frozen=True, kw_only=True):
-    """What holds for all children; every child has an intensity of its own."""
-
-    strategy: Literal["one_for_one", "rest_for_one"] = "one_for_one"
-    intensity: Intensity = Intensity()
-    backoff_s: float = 0.25
-    backoff_limit_s: float = 30.0
-    stop_timeout_s: float = 10.0
-    shortest_stop_s: float = 1.0
-
-
-class Family(Struct, frozen=True, kw_only=True):
-    """The whole state: children in starting order; once `stop_by` is set, all of them go."""
-
-    rules: Rules
-    children: tuple[Child, ...]
-    stop_by: float | None = None
-    exit_code: int = 0
-
-    def __getitem__(self, child_id: str) -> Child:
-        return next(child for child in self.children if child.spec.id == child_id)
-
-    @property
-    def ready(self) -> bool:
-        """Every child that shall run is there."""
-        return all(child.phase in (Phase.READY, Phase.OVER) for child in self.children)
-
-
-def family(specs: Iterable[ChildSpec], rules: Rules) -> Family:
-    """Return the state before anything is started."""
-    return Family(rules=rules, children=tuple(Child(spec=spec) for spec in specs))
+SAME_WISH_S: Final = 1.0
+"""Two signals this close are one wish: `timeout` and other wrappers pass on what the whole group
+got anyway. Later it is a person who does not want to wait."""
 
 
 def step(state: Family, event: Event, now: float) -> tuple[Family, Actions]:
     """Return what follows from an event at `now` (monotonic seconds)."""
     first: Actions = ()
-    match event:
-        case Begin():
-            pass
+    match event:  # Begin needs no case: every child is DUE from the beginning
         case StopRequested():
-            state, first = _stop(state, now) if state.stop_by is None else _kill_all(state)
+            state, first = _stop_requested(state, now)
         case ChildReady(child):
             state = _ready(state, state[child])
         case ChildHung(child):
             state, first = _hung(state, state[child])
         case RestartDue(child):
             if state[child].phase is Phase.WAITING:
-                state = _with(state, replace(state[child], phase=Phase.DUE))
+                state = state.put(replace(state[child], phase=Phase.DUE))
         case ChildExited(child):
             state, first = _exited(state, state[child], event, now)
     state, then = _advance(state, now)
@@ -127,24 +58,24 @@ def step(state: Family, event: Event, now: float) -> tuple[Family, Actions]:
 def _ready(state: Family, child: Child) -> Family:
     if child.phase is not Phase.STARTING:
         return state
-    return _with(state, replace(child, phase=Phase.READY, failed_starts=0, outside_faults=0))
+    return state.put(replace(child, phase=Phase.READY, failed_starts=0, outside_faults=0))
 
 
 def _hung(state: Family, child: Child) -> tuple[Family, Actions]:
-    if child.phase not in _RUNNING:
+    if child.phase not in RUNNING:
         return state, ()
     failed_starts = child.failed_starts + (child.phase is Phase.STARTING)
     killed = replace(child, phase=Phase.KILLING, failed_starts=failed_starts)
-    return _with(state, killed), (Kill(child.spec.id),)
+    return state.put(killed), (Kill(child.spec.id),)
 
 
 def _exited(state: Family, child: Child, event: ChildExited, now: float) -> tuple[Family, Actions]:
     restart = child.spec.restart
     if child.phase in (Phase.CONDEMNED, Phase.STOPPING) or state.stop_by is not None:
         after = Phase.DUE if child.again else Phase.OVER
-        return _with(state, replace(child, phase=after, again=False)), ()
+        return state.put(replace(child, phase=after, again=False)), ()
     if restart == "temporary" or (restart == "transient" and event.code == 0):
-        return _with(state, replace(child, phase=Phase.OVER)), ()
+        return state.put(replace(child, phase=Phase.OVER)), ()
     if child.phase is Phase.STARTING:
         child = replace(child, failed_starts=child.failed_starts + 1)
     if event.code in child.spec.outside_faults:
@@ -158,7 +89,7 @@ def _restart_later(state: Family, child: Child) -> tuple[Family, Actions]:
     faults = child.outside_faults + 1
     child = replace(child, phase=Phase.WAITING, failed_starts=0, outside_faults=faults)
     wait_s = delay(faults + 1, rules.backoff_s, rules.backoff_limit_s)
-    return _condemn_rest(_with(state, child), child), (Wake(child.spec.id, wait_s),)
+    return _condemn_rest(state.put(child), child), (Wake(child.spec.id, wait_s),)
 
 
 def _restart(state: Family, child: Child, event: ChildExited, now: float) -> tuple[Family, Actions]:
@@ -171,10 +102,10 @@ def _restart(state: Family, child: Child, event: ChildExited, now: float) -> tup
     too_often = not one_more(counted, at, rules.intensity)
     never_ready = child.failed_starts > rules.intensity.max_restarts
     if event.code in child.spec.hopeless or too_often or never_ready:
-        state, _ = _stop(_with(state, replace(child, phase=Phase.OVER)), now)
+        state, _ = _stop(state.put(replace(child, phase=Phase.OVER)), now)
         return replace(state, exit_code=ESCALATED), (Escalate(_why(state, child, event)),)
     child = replace(child, phase=Phase.WAITING, restarts=(*counted, at))
-    return _condemn_rest(_with(state, child), child), (Wake(child.spec.id, wait_s),)
+    return _condemn_rest(state.put(child), child), (Wake(child.spec.id, wait_s),)
 
 
 def _why(state: Family, child: Child, event: ChildExited) -> str:
@@ -193,15 +124,22 @@ def _condemn_rest(state: Family, failed: Child) -> Family:
     """Under `rest_for_one`, what was started after a failed child has to go and come again."""
     if state.rules.strategy == "one_for_one":
         return state
-    for child in state.children[_place(state, failed) + 1 :]:
-        if child.phase in _RUNNING:
+    for child in state.children[state.place(failed) + 1 :]:
+        if child.phase in RUNNING:
             again = child.spec.restart != "temporary"
-            state = _with(state, replace(child, phase=Phase.CONDEMNED, again=again))
+            state = state.put(replace(child, phase=Phase.CONDEMNED, again=again))
     return state
 
 
+def _stop_requested(state: Family, now: float) -> tuple[Family, Actions]:
+    if state.stop_by is None:
+        return _stop(state, now)
+    asked_before_s = now - (state.stop_by - state.rules.stop_timeout_s)
+    return (state, ()) if asked_before_s < SAME_WISH_S else _kill_all(state)
+
+
 def _stop(state: Family, now: float) -> tuple[Family, Actions]:
-    after = dict.fromkeys(_RUNNING, Phase.CONDEMNED) | dict.fromkeys(
+    after = dict.fromkeys(RUNNING, Phase.CONDEMNED) | dict.fromkeys(
         (Phase.DUE, Phase.WAITING), Phase.OVER
     )
     children = tuple(
@@ -214,21 +152,21 @@ def _stop(state: Family, now: float) -> tuple[Family, Actions]:
 def _kill_all(state: Family) -> tuple[Family, Actions]:
     alive = [child for child in state.children if child.phase is not Phase.OVER]
     for child in alive:
-        state = _with(state, replace(child, phase=Phase.KILLING))
+        state = state.put(replace(child, phase=Phase.KILLING))
     return state, tuple(Kill(child.spec.id) for child in reversed(alive))
 
 
 def _advance(state: Family, now: float) -> tuple[Family, Actions]:
     """Stop the last child that has to go, start all that may, notice the end."""
     actions: list[Action] = []
-    leaving = [child for child in state.children if child.phase in _LEAVING]
+    leaving = [child for child in state.children if child.phase in LEAVING]
     if leaving and all(child.phase is Phase.CONDEMNED for child in leaving):
         last = leaving[-1]
-        state = _with(state, replace(last, phase=Phase.STOPPING))
+        state = state.put(replace(last, phase=Phase.STOPPING))
         actions.append(Stop(last.spec.id, _time_to_stop(state, last, now)))
     for child in state.children:
         if child.phase is Phase.DUE and _may_start(state, child):
-            state = _with(state, replace(child, phase=Phase.STARTING))
+            state = state.put(replace(child, phase=Phase.STARTING))
             actions.append(Start(child.spec.id))
     if all(child.phase is Phase.OVER for child in state.children):
         actions.append(Finish(state.exit_code))
@@ -236,14 +174,14 @@ def _advance(state: Family, now: float) -> tuple[Family, Actions]:
 
 
 def _may_start(state: Family, child: Child) -> bool:
-    place = _place(state, child)
+    place = state.place(child)
     before, after = state.children[:place], state.children[place + 1 :]
     if any(c.spec.gate and c.phase not in (Phase.READY, Phase.OVER) for c in before):
         return False
     if state.rules.strategy == "one_for_one":
         return True
-    return all(c.phase in (*_RUNNING, Phase.OVER) for c in before) and not any(
-        c.phase in _LEAVING for c in after
+    return all(c.phase in (*RUNNING, Phase.OVER) for c in before) and not any(
+        c.phase in LEAVING for c in after
     )
 
 
@@ -253,12 +191,3 @@ def _time_to_stop(state: Family, child: Child, now: float) -> float:
         return child.spec.stop_timeout_s
     left = max(state.stop_by - now, state.rules.shortest_stop_s)
     return min(child.spec.stop_timeout_s, left)
-
-
-def _place(state: Family, child: Child) -> int:
-    return [c.spec.id for c in state.children].index(child.spec.id)
-
-
-def _with(state: Family, child: Child) -> Family:
-    children = tuple(child if c.spec.id == child.spec.id else c for c in state.children)
-    return replace(state, children=children)

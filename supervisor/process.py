@@ -33,6 +33,9 @@ LONGEST_LINE: Final = 16_384
 KILL_WAIT_S: Final = 5.0
 """A killed process that is still there after this hangs in the kernel; it is left behind."""
 
+KILL_ROUNDS: Final = 10
+"""What is still there after so many looks hangs in the kernel."""
+
 LAST_WORDS: Final = 12
 """So many lines are kept to explain a child's end."""
 
@@ -167,20 +170,27 @@ class Process:
             self._on_line(text)
 
 
-def kill_marked(mark: str) -> int:
-    """Kill every process with this mark in its environment; return how many there were.
+def kill_marked(mark: str) -> None:
+    """Kill every process with this mark in its environment.
 
-    That finds what left its group and lost its parents (Ray's processes do both).
+    That finds what left its group and lost its parents (Ray's processes do both). It is looked
+    for again after a find: what is being started just now shows its mark a moment later.
     """
-    found = 0
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark:
+    for _ in range(KILL_ROUNDS):
+        found = [process for process in psutil.process_iter() if _mark_of(process) == mark]
+        for process in found:
+            with contextlib.suppress(psutil.Error):
                 process.kill()
-                found += 1
-        except psutil.Error:
-            continue  # gone meanwhile, or not ours
-    return found
+        if not found:
+            return
+
+
+def _mark_of(process: psutil.Process) -> str:
+    try:
+        mark: str = process.environ().get(MARK, "")
+    except (psutil.Error, OSError):
+        return ""  # gone meanwhile, or not ours
+    return mark
 
 
 def _die_with(parent: int) -> None:

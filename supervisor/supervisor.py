@@ -30,9 +30,10 @@ from supervisor.events import (
     StopRequested,
     Wake,
 )
+from supervisor.family import Rules, family
 from supervisor.health import Answer, Ask, misses
 from supervisor.intensity import Intensity
-from supervisor.policy import Rules, family, step
+from supervisor.policy import step
 from supervisor.process import Process
 from supervisor.spec import ChildSpec, Probe, validated
 
@@ -83,7 +84,7 @@ class Supervisor:
         return self.outcome
 
     def stop(self) -> None:
-        """Ask for an orderly end; asked again, everything is killed."""
+        """Ask for an orderly end; asked again, a little later, everything is killed."""
         self._events.put_nowait(StopRequested())
 
     def pid(self, child_id: str) -> int | None:

@@ -27,7 +27,7 @@ from supervisor.supervisor import Outcome, Supervisor
 CORE: Final = ("registry", "dispatcher", "collector", "responder")
 """The core actors in starting order; they start together, since each waits for what it needs."""
 
-AGENTS_SHARE_OF_STOP: Final = 0.6
+AGENTS_SHARE_OF_STOP: Final = 0.8
 """Agents may use this part of the stop time-out to finish texts; the others need little."""
 
 OUTSIDE_FAULTS: Final = (3,)

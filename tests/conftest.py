@@ -81,7 +81,8 @@ async def own_bus(own_server: Server) -> AsyncIterator[NatsBus]:
     for stream in streams(max_age_s=0, max_bytes=-1, replicas=1):
         await bus.ensure(stream)
     yield bus
-    await bus._nc.close()
+    own_server.resume()
+    await bus.close()
 
 
 @pytest.fixture

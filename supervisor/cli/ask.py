@@ -1,7 +1,6 @@
 """`conclave ask`: a question to a council, and its answer as it comes into being."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from schemas.errors import BadMessage, Refused
 from schemas.result import Deliberation
 from supervisor.cli import errors, live, output, results
 from supervisor.cli.board import CouncilView
+from supervisor.cli.files import read_bytes, read_text
 from supervisor.cli.options import Common, command
 from supervisor.cli.session import connected
 from supervisor.client import new_task_id
@@ -35,7 +35,7 @@ def ask(  # noqa: PLR0913, PLR0917 - one for each option
     ] = None,
     context_file: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="Material for the task."),
+        typer.Option(metavar="FILE", help="Material for the task."),
     ] = None,
     context_text: Annotated[str, typer.Option(metavar="TEXT", help="The same, given here.")] = "",
     requirement: Annotated[
@@ -45,7 +45,7 @@ def ask(  # noqa: PLR0913, PLR0917 - one for each option
     rubric: Annotated[str, typer.Option(metavar="TEXT", help="How answers shall be judged.")] = "",
     schema: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="JSON Schema of an answer."),
+        typer.Option(metavar="FILE", help="JSON Schema of an answer."),
     ] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer of a seat.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, max=2)] = None,
@@ -76,7 +76,7 @@ def ask(  # noqa: PLR0913, PLR0917 - one for each option
     [bold]git diff | conclave ask - --role DEV --requirement "at most five points" --json[/]
     """
     request = DeliberationRequest(
-        task_description=sys.stdin.read() if text == "-" else text,
+        task_description=read_text(Path("-")) if text == "-" else text,
         role=role,
         task_id=task_id or new_task_id(),
         num_agents=agents,
@@ -86,7 +86,7 @@ def ask(  # noqa: PLR0913, PLR0917 - one for each option
         priority=priority,
         sampling=Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),
         response_schema=_schema(schema),
-        context=context_file.read_text(encoding="utf-8") if context_file else context_text,
+        context=read_text(context_file) if context_file else context_text,
     )
     return asyncio.run(_ask(common, request, wait=wait))
 
@@ -95,7 +95,7 @@ def _schema(file: Path | None) -> dict[str, Any] | None:
     if file is None:
         return None
     try:
-        return codec.decode(dict[str, Any], file.read_bytes())
+        return codec.decode(dict[str, Any], read_bytes(file))
     except BadMessage as error:
         raise Refused(error.code, f"{file}: {error.message}", error.path) from None
 

@@ -59,8 +59,7 @@ class CouncilView(Struct):
     def take(self, event: Event, now: float) -> None:
         """Note what an event tells."""
         if isinstance(event, Deliberation):
-            self.outcome = event
-            self.ended = now
+            self._end(event, now)
             return
         seat = self.seats.setdefault(event.seat, SeatView(seat=event.seat))
         if not seat.began:
@@ -77,6 +76,21 @@ class CouncilView(Struct):
             case SeatFailed():
                 seat.state, seat.ended = "failed", now
                 seat.why = f"{event.failure.code}: {event.failure.message}"
+
+    def _end(self, outcome: Deliberation, now: float) -> None:
+        """Note the outcome, which may overtake the last events of its seats."""
+        self.outcome = outcome
+        self.ended = now
+        for ranked in outcome.results:
+            seat = self.seats.setdefault(
+                ranked.proposal.author_id, SeatView(seat=ranked.proposal.author_id)
+            )
+            seat.state, seat.usage = "answered", ranked.proposal.usage
+            seat.text, seat.ended = ranked.proposal.content, seat.ended or now
+        for failure in outcome.failures:
+            seat = self.seats.setdefault(failure.seat, SeatView(seat=failure.seat))
+            seat.state, seat.why = "failed", f"{failure.code}: {failure.message}"
+            seat.ended = seat.ended or now
 
     def seconds(self, now: float) -> float:
         """Return how long the deliberation has been running, or ran."""

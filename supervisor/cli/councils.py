@@ -1,6 +1,5 @@
 """`conclave councils`: who sits where."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from schemas import codec
 from schemas.council import Council, CouncilCreate, Seat
 from schemas.errors import BadMessage, Refused
 from supervisor.cli import errors, output, text
+from supervisor.cli.files import read_bytes
 from supervisor.cli.options import Common, command
 from supervisor.cli.results import plain_table
 from supervisor.cli.session import ask_once
@@ -61,9 +61,6 @@ def create(
         typer.Option(
             "--file",
             "-f",
-            exists=True,
-            dir_okay=False,
-            allow_dash=True,
             help="JSON with `seats` [{`id`, `persona`, `queue`?, `sampling`?}] and `description`?;"
             " - for stdin.",
         ),
@@ -108,7 +105,7 @@ def _from_personas(role: str, personas: Sequence[str]) -> CouncilCreate:
 
 
 def _from_file(role: str, file: Path) -> CouncilCreate:
-    body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    body = read_bytes(file)
     try:
         found = codec.decode(Council, codec.encode({"role": role} | codec.decode(dict, body)))
     except BadMessage as error:

@@ -10,6 +10,7 @@ from schemas.errors import Refused
 from schemas.result import AgentStats
 from schemas.service import PingReply
 from subjects import streams
+from supervisor.cli import text
 from supervisor.client import Client
 from supervisor.doctor import Finding
 
@@ -75,7 +76,8 @@ def placed(agents: Sequence[AgentStats], councils: Sequence[Council]) -> Iterato
     """Tell of each agent what it serves, and of each council whether somebody serves it."""
     for agent in agents:
         queues = " ".join(agent.queues)
-        found = f"{agent.running} of {agent.slots} slots, {agent.model} on {agent.engine}: {queues}"
+        who = text.model(agent.model, agent.engine)
+        found = f"{agent.running} of {agent.slots} slots taken, {who}: {queues}"
         yield Finding(what=f"agent {agent.agent}", state="ok", found=found)
     served = {queue for agent in agents for queue in agent.queues}
     for council in councils:

@@ -75,31 +75,39 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._told: set[tuple[str, str]] = set()
 
     def __call__(self, council: CouncilView, event: Event | None) -> None:
         """Print one line for all but pieces of text."""
-        what = _what(council, event)
-        if what:
-            elapsed = council.seconds(time.perf_counter())
-            line = f"{elapsed:7.2f} s  {council.role:<9}  {what}"
-            self._console.print(line, markup=False, soft_wrap=True)
+        match event:
+            case None:
+                seats = ", ".join(council.seats)
+                self._print(council, f"accepted in {council.ack_ms:.1f} ms: {seats}")
+            case SeatStarted():
+                who = text.model(event.model, event.engine)
+                self._print(council, f"{event.seat} writes ({who})")
+            case Deliberation():
+                self._tell_ended(council)
+                winner = f", {event.winner_id} won" if event.winner_id else ""
+                took = text.duration(event.duration_ms)
+                self._print(council, f"{event.status} after {took}{winner}")
+            case SeatAnswered() | SeatFailed():
+                self._tell_ended(council)
 
+    def _tell_ended(self, council: CouncilView) -> None:
+        """Print a line for each seat that ended since; its own event may come too late."""
+        task_id = council.accepted.task_id if council.accepted else ""
+        for seat in council.seats.values():
+            if seat.state not in ("answered", "failed") or (task_id, seat.seat) in self._told:
+                continue
+            self._told.add((task_id, seat.seat))
+            if seat.state == "failed":
+                self._print(council, f"{seat.seat} failed: {text.one_line(seat.why, 200)}")
+            else:
+                said, count = text.one_line(seat.text, 60), seat.usage.completion_tokens
+                self._print(council, f"{seat.seat} answered, {count} tokens: {said}")
 
-def _what(council: CouncilView, event: Event | None) -> str:
-    match event:
-        case None:
-            accepted = council.accepted
-            seats = ", ".join(accepted.seats) if accepted else ""
-            return f"accepted in {council.ack_ms:.1f} ms: {seats}"
-        case SeatStarted():
-            return f"{event.seat} writes ({text.model(event.model, event.engine)})"
-        case SeatAnswered():
-            said = text.one_line(council.seats[event.seat].text, 60)
-            return f"{event.seat} answered, {event.usage.completion_tokens} tokens: {said}"
-        case SeatFailed():
-            return f"{event.seat} failed: {event.failure.code} {text.plain(event.failure.message)}"
-        case Deliberation():
-            winner = f", {event.winner_id} won" if event.winner_id else ""
-            return f"{event.status} after {text.duration(event.duration_ms)}{winner}"
-        case _:
-            return ""
+    def _print(self, council: CouncilView, what: str) -> None:
+        elapsed = council.seconds(time.perf_counter())
+        line = f"{elapsed:7.2f} s  {council.role:<9}  {what}"
+        self._console.print(line, markup=False, soft_wrap=True)

@@ -118,8 +118,35 @@ async def test_n13_a_request_in_flight_fails_when_the_link_is_lost(
         await asyncio.wait_for(asking, 5)
 
 
-@pytest.mark.parametrize("subject", ["a\r\nPUB b 1\r\nx", "a b", "", "a..b"])
+@pytest.mark.parametrize("subject", ["a\r\nPUB b 1\r\nx", "a b", "a\tb", ""])
 async def test_n14_a_subject_cannot_carry_a_second_command(bus: NatsBus, subject: str):
     with pytest.raises(Unavailable):
         await bus.publish(subject, b"x")
     assert await bus.healthy()
+
+
+async def test_n19_who_serves_is_reachable_as_soon_as_it_says_so(
+    bus: NatsBus, nats_settings: BusSettings
+):
+    """A flush of nats-py says PING before it has sent the subscription it shall confirm."""
+    other = await connect(nats_settings, "other")
+
+    async def echo(message: Message) -> None:
+        await other.publish(message.reply, message.body)
+
+    for number in range(100):
+        await other.serve(f"echo.{number}", echo)
+        await bus.request(f"echo.{number}", b"x")
+    await other.close()
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.19, 0.2, 0.201, 0.4])
+async def test_n20_closing_while_reconnecting_leaves_no_task(own_server: Server, delay_s: float):
+    """A cancelled attempt of nats-py's may go on for ever, and the process with it."""
+    bus = await connect(own_server.account(), "leaving")
+    own_server.kill()
+    await until(lambda: not bus._nc.is_connected)
+    await asyncio.sleep(delay_s)
+    await asyncio.wait_for(bus.close(), 5)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not [task for task in left if "nats" in repr(task.get_coro())]

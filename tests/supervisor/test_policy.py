@@ -16,8 +16,9 @@ from supervisor.events import (
     StopRequested,
     Wake,
 )
+from supervisor.family import Phase, Rules, family
 from supervisor.intensity import Intensity
-from supervisor.policy import Phase, Rules, family, step
+from supervisor.policy import step
 from supervisor.spec import ChildSpec
 
 CRASH, KILLED, OUTSIDE_FAULT, HOPELESS = 1, -9, 3, 2
@@ -298,8 +299,14 @@ def test_all_children_together_have_the_supervisors_time_to_stop():
 def test_a_second_request_to_stop_kills_whoever_is_left():
     told = up("a", "b")
     told.hear(StopRequested())
+    told.now = 1.0
     assert told.hear(StopRequested()) == (Kill("b"), Kill("a"))
     assert told.hear(ChildExited("a", KILLED), ChildExited("b", KILLED)) == (Finish(0),)
+
+
+def test_a_request_to_stop_that_comes_twice_at_once_is_one_request():
+    told = up("a", "b")
+    assert told.hear(StopRequested(), StopRequested()) == (Stop("b", 5.0),)
 
 
 def test_a_child_waiting_for_its_restart_is_not_started_during_a_stop():

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from supervisor import policy
 from supervisor.config import SupervisorSettings
 from supervisor.health import Answer
 from supervisor.spec import ChildSpec, ServiceAnswers
@@ -133,7 +134,8 @@ async def test_stopping_takes_everybody_along_even_who_ignores_it():
     assert not any(alive(pid) for pid in pids)
 
 
-async def test_a_second_request_to_stop_does_not_wait_for_the_timeout():
+async def test_a_second_request_to_stop_does_not_wait_for_the_timeout(monkeypatch):
+    monkeypatch.setattr(policy, "SAME_WISH_S", 0.0)
     async with supervising([python(STUBBORN, "bad", stop_timeout_s=60.0)]) as supervisor:
         await ready(supervisor)
         victim = supervisor.pid("bad")

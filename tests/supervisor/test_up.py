@@ -10,13 +10,15 @@ import psutil
 import pytest
 
 from actors import nats_bus
+from actors.settings import BusSettings
 from schemas.codec import decode
 from schemas.service import PingReply
-from supervisor import config, up
+from supervisor import config, nats_server, up
+from supervisor.config import EmbeddedServer
 from supervisor.errors import GaveUp
 from supervisor.process import Process
 from supervisor.spec import ChildSpec
-from tests.supervisor.children import alive, eventually
+from tests.supervisor.children import alive, eventually, supervising
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +62,17 @@ async def test_everybody_answers_when_it_is_ready_and_nobody_is_left_afterwards(
             "conclave-agent",
         }
     assert not any(alive(pid) for pid in pids)
+
+
+async def test_a_server_that_runs_already_is_used_and_left_alone(tmp_path):
+    server = nats_server.settled(EmbeddedServer(port=0))
+    theirs = nats_server.child(server, BusSettings(), tmp_path)
+    async with supervising([theirs]) as other:
+        await eventually(lambda: other.pid("nats-server") is not None)
+        async with up.running(scripted(nats={"url": nats_server.url(server)})) as system:
+            assert system.url == nats_server.url(server)
+            assert system.pid("nats-server") is None
+        assert alive(other.pid("nats-server"))
 
 
 async def test_whoever_is_killed_is_back_while_the_others_stay():

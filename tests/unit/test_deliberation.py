@@ -62,6 +62,12 @@ def test_a_stranger_changes_nothing():
     assert state == replace(after(), ignored=1)
 
 
+def test_an_answer_to_a_round_that_was_not_asked_changes_nothing():
+    ahead = [answer("s1", round=number) for number in range(1, 5)]
+    assert after(*ahead) == replace(after(), ignored=4)
+    assert RULES.decide(after(*ahead)) is None
+
+
 def test_what_comes_after_the_end_changes_nothing():
     over = end(after(answer("s1")))
     assert respond(over, answer("s2")) == replace(over, ignored=1)

@@ -6,9 +6,9 @@ import logging
 import pytest
 
 from actors import prompts, stats
+from actors.bus import Conflict, Stored, Unavailable
 from actors.defaults import default_councils
 from actors.jetstream import ack_tokens, receipt
-from actors.bus import Conflict, Stored, Unavailable
 from actors.slots import Slots
 from actors.stats import OutcomeFacts, Window
 from actors.tasks import TaskSet

@@ -1,5 +1,7 @@
 """A reasoning model's thinking is kept apart from its answer, in whatever pieces it arrives."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ def split(pieces: list[str], *, opened: bool = False) -> tuple[str, str]:
 
 def cut(text: str, places: list[int]) -> list[str]:
     edges = [0, *sorted(places), len(text)]
-    return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(edges)]
 
 
 def test_thinking_and_answer_are_told_apart():

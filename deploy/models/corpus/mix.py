@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from actors import prompts
 from corpus import ballots, closed, reviews
+from corpus.concerns import MEASURES
 from corpus.peers import Peer, draw_peers, show
 from corpus.personas import made_up, seat
-from corpus.proposals import propose
+from corpus.proposals import Slots, propose, say
 from corpus.tasks import make_task
 from corpus.words import Lexicon
 
@@ -21,7 +22,7 @@ WEIGHTS = {
     "revise": 0.05,
     "synthesize": 0.04,
 }
-EASY = {"propose": 0.6, "closed": 0.2, "ballot": 0.2}
+EASY = {"recite": 0.45, "propose": 0.4, "closed": 0.15}
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,19 @@ def synthesis(lexicon: Lexicon, rng: random.Random) -> Sample:
     return Sample("synthesize", user, reviews.synthesize(peers, rng))
 
 
+def recital(lexicon: Lexicon, rng: random.Random) -> Sample:
+    """An exercise in copying for the beginning: the best of one short text is the text."""
+    task, (role, persona) = make_task(lexicon, rng, plain=True), seat(lexicon, rng)
+    slots = Slots(task.words, rng)
+    count = rng.choice((1, 1, 2))
+    lines = [say(rng.choice(MEASURES[rng.choice(list(MEASURES))]), slots, rng) for _ in range(count)]
+    peer = Peer(rng.choice("ABC"), " ".join(lines), "", 0)
+    seat_text = prompts.seat_block(role, persona.text, prompts.SYNTHESIZE)
+    return Sample(
+        "recite", user_message(task.block, [show([peer], rng)], seat_text), peer.text
+    )
+
+
 MAKERS: dict[str, Callable[[Lexicon, random.Random], Sample]] = {
     "propose": proposal,
     "closed": closed_question,
@@ -130,6 +144,7 @@ MAKERS: dict[str, Callable[[Lexicon, random.Random], Sample]] = {
     "critique": critique,
     "revise": revision,
     "synthesize": synthesis,
+    "recite": recital,
 }
 
 

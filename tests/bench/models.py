@@ -1,0 +1,30 @@
+"""Models that are on this machine: the bundled one, and one of random weights.
+
+The untrained one hardly ever ends a text before `max_tokens`: its seats all write equally much,
+which makes it the right one to time. It is made once and kept in the machine's temporary folder.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from actors.models import BUNDLED_FOLDER
+
+MAKER = Path(__file__).parents[1] / "engine" / "untrained.py"
+
+
+def untrained() -> Path:
+    """Return the folder of a model of random weights, making it if it is not there yet."""
+    folder = Path(tempfile.gettempdir()) / f"conclave-untrained-{int(MAKER.stat().st_mtime)}"
+    if not any(folder.glob("*.safetensors")):
+        subprocess.run([sys.executable, str(MAKER), str(folder)], check=True, capture_output=True)
+    return folder
+
+
+def available() -> dict[str, Path]:
+    """Return every model there is, by the name that stands in the tables."""
+    found = {"untrained": untrained()}
+    if (BUNDLED_FOLDER / "config.json").is_file():
+        found["bundled"] = BUNDLED_FOLDER
+    return found
