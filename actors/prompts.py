@@ -33,6 +33,13 @@ RECONSIDER = "The council is split. Judge these answers. "
 ANSWER = "Reason in one short line, then write the result on a last line as answer: RESULT"
 
 
+def proposal(instruction: str, *, closed: bool) -> str:
+    """What a seat is told to write; a closed question wants one value on a line of its own."""
+    if not closed:
+        return instruction
+    return ANSWER if instruction == PROPOSE else f"{instruction} {ANSWER}"
+
+
 def task_block(
     task: str, context: str = "", requirements: Sequence[str] = (), rubric: str = ""
 ) -> str:

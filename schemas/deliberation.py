@@ -46,7 +46,8 @@ class DeliberationRequest(
 ):
     """Ask a council. Client to dispatcher on `deliberation.request`; replied to with `Accepted`.
 
-    With a `task_id` of the caller's own, the same request again is answered the same.
+    With a `task_id` of the caller's own, the same request again is answered the same. `closed`
+    asks for one short value on an `answer:` line, as the protocol `vote` always does.
     """
 
     task_description: TaskText
@@ -61,6 +62,7 @@ class DeliberationRequest(
         None
     )
     grace_ms: Annotated[int, Meta(ge=0, le=3_600_000, description="after the quorum")] = 0
+    closed: bool = False
     samples: Annotated[int, Meta(ge=1, le=256, description="of `vote`, at most")] | None = None
     reference_answer: Line | None = None
     priority: Priority = 0

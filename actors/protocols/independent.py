@@ -6,7 +6,7 @@ Ranked by agreement (`actors/protocols/agreement.py`). N requests, N answers, N 
 from actors import prompts
 from actors.deliberation import Conclude, OpenRound, State
 from actors.protocols import agreement
-from actors.protocols.rules import Prompt, Standing
+from actors.protocols.rules import Prompt, Standing, writing
 from schemas.agent import Stage
 from schemas.council import Seat
 
@@ -19,7 +19,7 @@ class Independent:
     def prompt(self, state: State, seat: Seat) -> Prompt:
         """See `Rules`."""
         del seat
-        return Prompt(prompts.PROPOSE, schema=state.opened.request.response_schema)
+        return writing(state, prompts.PROPOSE)
 
     def decided(self, state: State) -> bool:
         """See `Rules`: every proposal may yet change whom the others agree with."""

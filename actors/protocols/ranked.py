@@ -9,7 +9,7 @@ proposals there is nothing to rank, and agreement decides.
 from actors import prompts
 from actors.deliberation import Conclude, OpenRound, State
 from actors.protocols import election
-from actors.protocols.rules import Prompt, Standing
+from actors.protocols.rules import Prompt, Standing, writing
 from schemas.agent import Stage
 from schemas.council import Seat
 
@@ -23,7 +23,7 @@ class Ranked:
         """See `Rules`."""
         if state.round.stage == "ballot":
             return election.prompt(state, seat)
-        return Prompt(prompts.PROPOSE, schema=state.opened.request.response_schema)
+        return writing(state, prompts.PROPOSE)
 
     def decided(self, state: State) -> bool:
         """See `Rules`."""

@@ -11,7 +11,7 @@ from actors import prompts
 from actors.deliberation import Conclude, OpenRound, State
 from actors.protocols import election
 from actors.protocols.ranked import Ranked
-from actors.protocols.rules import Prompt
+from actors.protocols.rules import Prompt, writing
 from schemas.agent import AgentResponse
 from schemas.council import Seat
 
@@ -37,7 +37,7 @@ class Revised(Ranked):
         )
         said = [(str(n), _bounded(text)) for n, text in enumerate(_critiques(state, seat.id), 1)]
         heard = prompts.material_block("Critiques", said, fence)
-        return Prompt(prompts.REVISE, (own, heard), state.opened.request.response_schema)
+        return writing(state, prompts.REVISE, own, heard)
 
     def next(self, state: State) -> OpenRound | Conclude:
         """See `Rules`."""

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from actors import prompts
 from actors.deliberation import Conclude, OpenRound, State
 from schemas.agent import AgentResponse, Stage
 from schemas.council import Seat
@@ -15,6 +16,13 @@ class Prompt(Struct, frozen=True):
     instruction: str
     materials: tuple[str, ...] = ()
     schema: dict[str, Any] | None = None
+
+
+def writing(state: State, instruction: str, *materials: str) -> Prompt:
+    """What a seat is told that writes an answer of its own, in the shape the request wants."""
+    request = state.opened.request
+    wanted = prompts.proposal(instruction, closed=request.closed)
+    return Prompt(wanted, materials, request.response_schema)
 
 
 class Place(Struct, frozen=True):

@@ -9,7 +9,7 @@ from actors import prompts
 from actors.deliberation import Conclude, OpenRound, State
 from actors.protocols import election
 from actors.protocols.ranked import Ranked
-from actors.protocols.rules import Place, Prompt, Standing
+from actors.protocols.rules import Place, Prompt, Standing, writing
 from schemas.council import Seat
 
 BEST = 3
@@ -28,7 +28,7 @@ class Synthesized(Ranked):
             for number, place in enumerate(best)
         ]
         block = prompts.material_block("Proposals", texts, election.marker(state, seat.id))
-        return Prompt(prompts.SYNTHESIZE, (block,), state.opened.request.response_schema)
+        return writing(state, prompts.SYNTHESIZE, block)
 
     def next(self, state: State) -> OpenRound | Conclude:
         """See `Rules`."""

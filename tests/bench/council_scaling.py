@@ -52,7 +52,11 @@ async def measure(options: Options) -> Result:
         for (name, size), row in zip(samples, rows, strict=True)
         if size in LIMITS and name == "untrained"
     ] + [
-        Bar(text=f"T({size})/T(1) per token, {name} model", value=row["per token"], limit=LIMITS[size])
+        Bar(
+            text=f"T({size})/T(1) per token, {name} model",
+            value=row["per token"],
+            limit=LIMITS[size],
+        )
         for (name, size), row in zip(samples, rows, strict=True)
         if size in LIMITS and name != "untrained"
     ]
