@@ -19,8 +19,8 @@ from schemas.agent import AgentResponse
 CERTAIN = 0.95
 """Stop when the leader is ahead for good with this probability (the default of the paper)."""
 
-_LINE = re.compile(r"^\W*answer\W*[:=]\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
-_NUMBER = re.compile(r"[-+]?\d[\d,_ ]*(?:\.\d+)?")
+_LINE = re.compile(r"^[^\w\n]*answer[^\w\n]*[:=]\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
+_NUMBER = re.compile(r"([-+]?)([0-9]{1,3}(?:[,_ ][0-9]{3})+|[0-9]*)(?:\.([0-9]+))?")
 
 
 class Tallied(Struct, frozen=True):
@@ -39,11 +39,12 @@ def extract(text: str) -> str | None:
     """
     value = _json(text)
     if isinstance(value, dict) and "answer" in value:
-        value = value["answer"]
-    if value is not None:
-        return normalised(value if isinstance(value, str) else json.dumps(value, sort_keys=True))
-    lines = _LINE.findall(text)
-    return normalised(lines[-1]) if lines else None
+        value = "" if value["answer"] is None else value["answer"]
+    if value is None:
+        value = ([""] + _LINE.findall(text))[-1]
+    return (
+        normalised(value if isinstance(value, str) else json.dumps(value, sort_keys=True)) or None
+    )
 
 
 def _json(text: str) -> object:
@@ -54,12 +55,19 @@ def _json(text: str) -> object:
 
 
 def normalised(answer: str) -> str:
-    """Equal answers written differently become equal: case, spaces, full stops, number forms."""
-    plain = " ".join(answer.split()).strip(" .!\"'`*").casefold()
-    if _NUMBER.fullmatch(plain):
-        number = float(re.sub(r"[,_ ]", "", plain))
-        return str(int(number)) if number.is_integer() else repr(number)
-    return plain
+    """Equal answers written differently become equal: case, spaces, full stops, number forms.
+
+    Numbers are compared digit by digit, so that none is rounded to equal another.
+    """
+    whole = answer.encode(errors="replace").decode()  # half a surrogate pair cannot be stored
+    plain = " ".join(whole.split()).strip(" !\"'`*").rstrip(" .!\"'`*").casefold()
+    found = _NUMBER.fullmatch(plain)
+    if found is None or not plain.strip("-+"):
+        return plain
+    units = re.sub("[,_ ]", "", found[2]).lstrip("0") or "0"
+    parts = (found[3] or "").rstrip("0")
+    number = f"{units}.{parts}" if parts else units
+    return f"-{number}" if found[1] == "-" and number != "0" else number
 
 
 def tally(samples: Sequence[AgentResponse]) -> tuple[Tallied, ...]:

@@ -91,6 +91,7 @@ class Collector:
 
     async def _fold(self) -> None:
         since = self._clock() - int(self._limits.max_timeout_seconds * 1000)
+        self._caught_up.clear()
         self._open.clear()
         self._deciding.clear()
         async for record in self._bus.follow(DELIBERATIONS, FILTERS, since_ms=since):
@@ -194,8 +195,8 @@ class Collector:
             self._earlier.set()
 
     async def _watch_time(self) -> None:
-        await self._caught_up.wait()
         while True:
+            await self._caught_up.wait()
             self._earlier.clear()
             now = self._clock()
             while self._wakings and self._wakings[0][0] <= now:

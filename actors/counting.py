@@ -15,6 +15,9 @@ from msgspec import Struct
 
 from schemas.deliberation import CountingRule
 
+CLOSE = 1e-4
+"""Scores are told to four decimals; what differs by less may be tied."""
+
 
 class Ballot(Struct, frozen=True):
     """One voter's ranking, best first, of every candidate it could vote on, each once.
@@ -144,7 +147,11 @@ def settled(
     ballots: Sequence[Ballot],
     outstanding: Sequence[frozenset[str]],
 ) -> bool:
-    """Whether one candidate is ahead of all others however the outstanding ballots turn out."""
+    """Whether one candidate is ahead of all others however the outstanding ballots turn out.
+
+    Ahead by more than CLOSE, so that rounding cannot make it a tie.
+    """
     limits = bounds(rule, candidates, ballots, outstanding)
     leader = max(candidates, key=lambda name: limits[name].low)
-    return all(limits[leader].low > limits[name].high for name in candidates if name != leader)
+    least = limits[leader].low - CLOSE
+    return all(least > limits[name].high for name in candidates if name != leader)

@@ -80,6 +80,7 @@ def respond(state: State, response: AgentResponse, stored_ms: int) -> State:
     A response to a round that is past is kept out as well: the next one follows without it.
     """
     asked = response.round == state.round.round and response.seat in state.round.seats
+    asked = asked and response.task_id == state.opened.task_id
     known = any(
         answer.seat == response.seat and answer.round == response.round for answer in state.answers
     )
@@ -108,6 +109,6 @@ def advance(state: State, opened: RoundOpened) -> State:
     )
 
 
-def end(state: State) -> State:
-    """The state after the outcome is stored, by whomever."""
-    return replace(state, over=True)
+def end(state: State, heard: int | None = None) -> State:
+    """The state after the outcome is stored, by whomever, from the first `heard` answers."""
+    return replace(state, answers=state.answers[:heard], heard_ms=state.heard_ms[:heard], over=True)

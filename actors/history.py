@@ -1,6 +1,7 @@
 """Reading one deliberation from the stream: its state, and its outcome if it has one."""
 
-import asyncio
+import math
+from collections.abc import Iterable
 
 from actors.bus import Bus, Record
 from actors.deliberation import State, advance, begin, end, respond
@@ -9,6 +10,7 @@ from schemas.agent import AgentResponse
 from schemas.codec import decode
 from schemas.deliberation import Opened, RoundOpened
 from schemas.errors import BadMessage
+from schemas.result import Deliberation
 from subjects import names
 from subjects.streams import DELIBERATIONS
 
@@ -41,22 +43,62 @@ async def rebuild(bus: Bus, opened: Record, until: Record | None = None) -> Stat
 
     Raises Unavailable.
     """
+    return refolded(opened, await _since(bus, opened), until)
+
+
+async def events(bus: Bus, task_id: str) -> list[Record]:
+    """Every stored event of a deliberation in stream order; none if there is no such task.
+
+    Raises Unavailable.
+    """
+    opened, ended = await ends(bus, task_id)
+    if opened is None:
+        return []
+    following = sorted(await _since(bus, opened), key=_sequence)
+    return [opened, *following, *([ended] if ended is not None else [])]
+
+
+async def _since(bus: Bus, opened: Record) -> list[Record]:
+    task_id = names.task_of(opened.subject) or ""
+    # Rounds first: all that they had heard is stored by the time the answers are read.
+    found = await _all(bus, names.round_opened(task_id), opened.sequence)
+    found += await _all(bus, names.agent_response(task_id), opened.sequence)
+    return found
+
+
+def refolded(opened: Record, records: Iterable[Record], until: Record | None = None) -> State:
+    """The state after these records; after an outcome, the one that it was told from.
+
+    What another collector, or a seat, stored between that decision and its storing is left out.
+    """
     state = opening(opened)
-    task_id = state.opened.task_id
-    subjects = (names.agent_response(task_id), names.round_opened(task_id))
-    found = await asyncio.gather(*(_all(bus, subject, opened.sequence) for subject in subjects))
-    for record in sorted((each for some in found for each in some), key=_sequence):
+    known, heard = _told(until)
+    for record in sorted(records, key=_sequence):
         if until is not None and record.sequence > until.sequence:
             break
-        state = folded(state, record)
+        if not _is_round(record) or len(state.rounds) < known:
+            state = folded(state, record)
     is_outcome = until is not None and until.subject.startswith("deliberation.outcome.")
-    return end(state) if is_outcome else state
+    return end(state, heard) if is_outcome else state
+
+
+def _told(until: Record | None) -> tuple[float, int | None]:
+    """How many rounds and answers an outcome was told from; no limit for another record."""
+    if until is None or not until.subject.startswith("deliberation.outcome."):
+        return math.inf, None
+    ended = decode(Deliberation, until.body)
+    cut = ended.truncated and not ended.ledger
+    return len(ended.stages), None if cut else len(ended.ledger)
+
+
+def _is_round(record: Record) -> bool:
+    return record.subject.startswith("deliberation.round.")
 
 
 def folded(state: State, record: Record) -> State:
     """The state after a stored response or round; what does not decode changes nothing."""
     try:
-        if record.subject.startswith("deliberation.round."):
+        if _is_round(record):
             return advance(state, decode(RoundOpened, record.body))
         return respond(state, decode(AgentResponse, record.body), record.stored_ms)
     except BadMessage:

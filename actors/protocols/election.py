@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors import ballots, counting, prompts
 from actors.counting import Ballot
@@ -96,8 +97,9 @@ def hold(
     standing = {
         name: answer for name, answer in candidates(state).items() if answer.seat not in without
     }
-    cast = tuple(_cast(state, opened, voter) for voter in opened.seats if voter not in without)
-    valid = [_only(each.ballot, standing) for each in cast if each.ballot is not None]
+    voters = [voter for voter in opened.seats if voter not in without]
+    cast = tuple(_on(standing, _cast(state, opened, voter)) for voter in voters)
+    valid = [each.ballot for each in cast if each.ballot is not None]
     scores = counting.count(rule, tuple(standing), valid)
     return Election(rule, standing, cast, scores)
 
@@ -114,9 +116,14 @@ def _cast(state: State, opened: RoundOpened, voter: str) -> Cast:
     return Cast(voter, shown, drawn_by, ballot=read)
 
 
-def _only(ballot: Ballot, standing: Collection[str]) -> Ballot:
-    ranking = tuple(name for name in ballot.ranking if name in standing)
-    return Ballot(ballot.voter, ranking, ballot.approved, ballot.weight)
+def _on(standing: Collection[str], cast: Cast) -> Cast:
+    """The ballot as it ranks those that stand; one that ranks fewer than two says nothing."""
+    if cast.ballot is None:
+        return cast
+    ranking = tuple(name for name in cast.ballot.ranking if name in standing)
+    if len(ranking) < TO_RANK:
+        return replace(cast, ballot=None, abstained="fewer than two left to rank")
+    return replace(cast, ballot=replace(cast.ballot, ranking=ranking))
 
 
 def decided(state: State) -> bool:

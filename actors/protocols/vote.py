@@ -14,6 +14,7 @@ from schemas.agent import AgentResponse, Stage
 from schemas.council import Seat
 
 SAMPLES_PER_SEAT = 5
+QUOTED = 200
 SHOWN = 5
 """Distinct answers shown when the council is split."""
 
@@ -59,13 +60,13 @@ class Vote:
         rows = _rows(state)
         if not rows:
             return Standing((), "")
-        total = sum(row.weight for row in rows)
+        total = sum(row.weight for row in rows) or 1.0  # of samples of no confidence at all
         places = tuple(Place(row.best, round(row.weight / total, 4)) for row in rows)
         first = rows[0]
         votes = sum(row.votes for row in rows)
         return Standing(
             places,
-            f"answer {first.answer!r}: {first.votes} of {votes} samples,"
+            f"answer {first.answer[:QUOTED]!r}: {first.votes} of {votes} samples,"
             f" {places[0].score:.0%} of their weight",
         )
 

@@ -13,7 +13,8 @@ from schemas.agent import Usage
 from schemas.result import AgentStats, Deliberation
 from supervisor.cli import text
 from supervisor.cli.board import CouncilView
-from supervisor.cli.results import STYLE, deliberation, plain_table
+from supervisor.cli.results import STYLE, deliberation
+from supervisor.cli.tables import plain_table
 from supervisor.config import Config
 from supervisor.demo import REPEATS, Scaling
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from schemas.result import Stats
 from supervisor.cli import errors, output, text
 from supervisor.cli.options import Common, command
-from supervisor.cli.results import plain_table
+from supervisor.cli.tables import plain_table
 from supervisor.cli.session import ask_once
 
 app = typer.Typer()
