@@ -184,8 +184,10 @@ class Agent:
             raise
         except EngineDead as error:
             log.error("engine is dead agent=%s error=%s", self._instance, error)  # noqa: TRY400
-            await delivery.nak()
             self.failed.set()
+            # Given back first, it would come to us again, and with the last attempt be poison.
+            await self._loops.cancel()
+            await delivery.nak()
         except BusError as error:
             log.warning("seat again later queue=%s error=%s", queue, error)
             await delivery.nak(RETRY_S)

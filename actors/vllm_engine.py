@@ -24,12 +24,13 @@ from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOu
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
+from actors.draft import Draft
 from actors.engine import Delta, EngineDead, Generated, Generation, GenerationRefused
 from actors.models import ResolvedModel
 from actors.settings import PoolSettings
 from actors.thinking import OPEN, Plain, Splitter, ThinkTags
 from actors.vllm_arguments import engine_arguments
-from schemas.agent import ChatMessage, Usage
+from schemas.agent import ChatMessage
 from schemas.council import Sampling
 
 _log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class VllmEngine:
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Delta | Generated, None]:
         """Stream text as it is written, then the whole; see `actors.engine.Engine`."""
-        draft = _Draft(time.monotonic())
+        draft = Draft(time.monotonic())
         try:
             prompt = await self._render(generation.messages)
             splitter = self._splitter(prompt)
@@ -203,54 +204,6 @@ class VllmEngine:
             return Plain()
         end = self._tokenizer.decode(prompt[-4:])
         return ThinkTags(opened=end.rstrip().endswith(OPEN))
-
-
-class _Draft:
-    """One text in the making, and what it cost."""
-
-    def __init__(self, started: float) -> None:
-        self._started = started
-        self._content: list[str] = []
-        self._thinking: list[str] = []
-        self._written = 0
-        self._first_token_ms = 0.0
-        self._last: Any = None
-
-    @property
-    def complete(self) -> bool:
-        return self._last is not None and bool(self._last.finished)
-
-    def take(self, output: Any, splitter: Splitter) -> Iterator[Delta]:
-        """Count one output of vLLM and yield its text."""
-        self._last = output
-        piece = output.outputs[0]
-        if piece.token_ids and not self._written:
-            self._first_token_ms = (time.monotonic() - self._started) * 1000
-        self._written += len(piece.token_ids)
-        for delta in splitter.feed(piece.text, piece.token_ids, output.finished):
-            (self._thinking if delta.thinking else self._content).append(delta.text)
-            yield delta
-
-    def finished(self, model: str, prompt_tokens: int) -> Generated:
-        """Sum up. vLLM's log-probabilities are the model's own, before temperature and grammar."""
-        piece, times = self._last.outputs[0], self._last.metrics
-        total = piece.cumulative_logprob
-        return Generated(
-            content="".join(self._content),
-            thinking="".join(self._thinking),
-            finish_reason=piece.finish_reason or "stop",
-            usage=Usage(
-                prompt_tokens=prompt_tokens,
-                cached_tokens=self._last.num_cached_tokens or 0,
-                completion_tokens=self._written,
-            ),
-            logprob=min(0.0, total / self._written)
-            if total is not None and self._written
-            else None,
-            first_token_ms=self._first_token_ms,
-            queued_ms=max(0.0, times.scheduled_ts - times.queued_ts) * 1000 if times else 0.0,
-            model=model,
-        )
 
 
 class _VllmParser:

@@ -160,7 +160,7 @@ def _reaper(processes: Sequence[psutil.Process]) -> "subprocess.Popen[bytes]":
 
 def _lives(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

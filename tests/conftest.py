@@ -10,11 +10,8 @@ from hypothesis import settings as hypothesis_settings
 from actors.nats_bus import NatsBus, connect
 from actors.settings import BusSettings
 from subjects.streams import streams
-from tests.harness.nats_server import Server
+from tests.harness.nats_server import Server, Worlds
 from tests.harness.system import System
-
-WORLDS = 400
-"""More tests than that in one session, and the server runs out of accounts."""
 
 hypothesis_settings.register_profile(
     "conclave",
@@ -26,18 +23,17 @@ hypothesis_settings.load_profile("conclave")
 
 
 @pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server that tests share which do not harm it."""
-    server = Server(tmp_path_factory.mktemp("nats"), accounts=WORLDS)
-    server.start()
-    yield server
-    server.kill()
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
+    """The servers that tests share which do not harm them."""
+    worlds = Worlds(lambda: tmp_path_factory.mktemp("nats"))
+    yield worlds
+    worlds.close()
 
 
 @pytest.fixture
-def nats_settings(shared_server: Server) -> BusSettings:
+def nats_settings(worlds: Worlds) -> BusSettings:
     """How to reach a server where nothing has happened yet."""
-    return shared_server.account()
+    return worlds.new()
 
 
 @pytest.fixture

@@ -117,7 +117,10 @@ async def _perform(config: Config, wishes: Wishes, stage: Recording) -> int:
                 max_tokens=wishes.max_tokens,
                 seats=wishes.seats,
             )
-        stage.show(demo_view.results(councils), demo_view.summary(councils))
+        first, *others = demo_view.results(councils)
+        stage.show(first)
+        stage.show(*others, kept=False)
+        stage.show(demo_view.summary(councils))
         done = all(outcome.status == "COMPLETED" for outcome in outcomes)
         if done:
             await _time_seats(client, councils[0], wishes.max_tokens, stage)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -49,15 +49,13 @@ def model_note(config: Config, agents: Sequence[AgentStats]) -> Text | None:
     )
 
 
-def results(councils: Sequence[CouncilView]) -> RenderableType:
+def results(councils: Sequence[CouncilView]) -> Sequence[RenderableType]:
     """Return a panel per council: winner and why, ranking, failures, figures."""
-    return Group(
-        *(
-            deliberation(council.outcome, council.task, lines=CONTENT_LINES)
-            for council in councils
-            if council.outcome is not None
-        )
-    )
+    return [
+        deliberation(council.outcome, council.task, lines=CONTENT_LINES)
+        for council in councils
+        if council.outcome is not None
+    ]
 
 
 def summary(councils: Sequence[CouncilView]) -> Table:

@@ -62,14 +62,13 @@ def actors(pings: Sequence[PingReply]) -> Iterator[Finding]:
     alive = Counter(ping.name for ping in pings)
     versions = {ping.name: ping.version for ping in pings}
     for name in ACTORS:
-        found = next((service for service in alive if service.endswith(name)), "")
-        if not found:
-            yield Finding(
-                what=name, state="problem", found="does not answer", todo=START.format(name)
-            )
+        service = f"conclave-{name}"
+        if service in alive:
+            found = f"{alive[service]} answering, version {versions[service]}"
+            yield Finding(what=name, state="ok", found=found)
         else:
-            many = f"{alive[found]} answering, version {versions[found]}"
-            yield Finding(what=name, state="ok", found=many)
+            todo = START.format(name)
+            yield Finding(what=name, state="problem", found="does not answer", todo=todo)
 
 
 def placed(agents: Sequence[AgentStats], councils: Sequence[Council]) -> Iterator[Finding]:

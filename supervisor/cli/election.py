@@ -31,7 +31,7 @@ def _ballots(known: Deliberation) -> RenderableType:
                 ballot.voter, Text(f"abstained: {text.plain(ballot.abstained)}", "yellow")
             )
         else:
-            ranking = " › ".join(map(_name, ballot.ranking))
+            ranking = " > ".join(map(_name, ballot.ranking))
             table.add_row(ballot.voter, ranking, ", ".join(map(_name, ballot.approved)) or "none")
     return Group(Text(f"{known.counting} over {len(known.ballots)} ballots", "dim"), table)
 

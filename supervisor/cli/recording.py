@@ -25,11 +25,12 @@ class Recording:
         self._moment: RenderableType = ""
         self._place = 0
 
-    def show(self, *views: RenderableType) -> None:
-        """Print views, and keep them."""
+    def show(self, *views: RenderableType, kept: bool = True) -> None:
+        """Print views; what is not `kept` is left out of the picture, to keep it small."""
         for view in views:
             self.console.print(view)
-        self._shown += views
+        if kept:
+            self._shown += views
 
     def seeing(self, view: View, councils: Sequence[CouncilView]) -> View:
         """Return `view`, keeping the last picture in which most seats still write."""

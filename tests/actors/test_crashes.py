@@ -30,13 +30,15 @@ async def answers_of(system: System, task_id: str) -> int:
 class TestAgents:
     async def test_a_dead_engine_fails_its_agent_and_another_answers(self, system: System):
         await system.core()
-        dying = await system.agent(Dying(), instance="agent-dying", max_concurrency=1)
+        engine = Dying()
+        dying = await system.agent(engine, instance="agent-dying")
         task_id = (await system.client.ask(num_agents=1)).task_id
         await asyncio.wait_for(dying.failed.wait(), 10)
-        await system.crash(dying)
+        await system.stop(dying)
         await system.agent(Talking(), instance="agent-2")
         result = await system.client.outcome(task_id)
         assert (result.status, result.results[0].proposal.engine) == ("COMPLETED", "talking")
+        assert len(engine.begun) == 1
 
     async def test_what_a_stopped_agent_had_in_hand_goes_to_another(
         self, system: System, monkeypatch

@@ -100,8 +100,9 @@ def engine_variables(settings: PoolSettings) -> Iterator[None]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def engine(
-    model_folder: Path, settings: PoolSettings, engine_variables: None
+    model_folder: Path, settings: PoolSettings, request: pytest.FixtureRequest
 ) -> AsyncIterator[Any]:
+    request.getfixturevalue("engine_variables")
     pytest.importorskip("vllm", reason="the engine is not installed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the engine's libraries think of one another

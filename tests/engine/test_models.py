@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -43,14 +44,14 @@ class Hub:
         self.asked: list[str] = []
         self.down: Exception | None = None
 
-    def snapshot_download(self, name: str, *, local_files_only=False, allow_patterns=None) -> str:
+    def snapshot_download(self, name: str, *, local_files_only=False, **_: Any) -> str:
         if name.count("/") > 1:
             raise ValueError("Repo id must be in the form 'repo_name' or 'namespace/repo_name'")
         if local_files_only and name not in self.cached:
             raise FileNotFoundError(name)
         return str(self.cached[name] if local_files_only else self.online[name])
 
-    def model_info(self, name: str, timeout: float) -> None:
+    def model_info(self, name: str, **_: Any) -> None:
         self.asked.append(name)
         if self.down:
             raise self.down

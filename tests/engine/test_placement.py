@@ -107,9 +107,7 @@ async def test_a_replica_that_dies_is_back_and_a_killed_driver_takes_all_with_it
     victim = driver.replicas()[0]
     victim.kill()
     async with asyncio.timeout(PATIENCE_S):
-        while victim.pid in {each.pid for each in driver.replicas()} or (
-            len(driver.replicas()) < REPLICAS
-        ):
+        while lives(victim) or len(driver.replicas()) < REPLICAS:
             await asyncio.sleep(0.1)
     await driver.ready()
     driver.process.kill()

@@ -69,7 +69,9 @@ async def test_seats_differ_and_agree_in_part():
 
 
 async def test_words_of_the_task_are_taken_up():
-    assert {"storage", "engine", "orders", "choose"} & set((await content(engine(), seat(1))).split())
+    assert {"storage", "engine", "orders", "choose"} & set(
+        (await content(engine(), seat(1))).split()
+    )
 
 
 async def test_an_answer_ends_at_its_limit():

@@ -48,7 +48,7 @@ def test_every_slot_finds_room_in_a_batch(model: ResolvedModel):
 
 
 def test_a_folder_without_an_adapter_is_named(model: ResolvedModel, tmp_path: Path):
-    with pytest.raises(ValueError, match="lora.DEV"):
+    with pytest.raises(ValueError, match=r"lora\.DEV"):
         told(model, lora={"DEV": str(tmp_path)})
 
 

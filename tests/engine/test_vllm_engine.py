@@ -13,7 +13,7 @@ from tests.engine.conftest import LIMIT, SLOTS, TUNED, asked, said
 
 pytestmark = [
     pytest.mark.vllm,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
     pytest.mark.asyncio(loop_scope="session"),
     # vLLM leaves it to the garbage collector to close its sockets.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -66,22 +66,27 @@ async def test_a_closed_stream_is_aborted_in_the_engine(engine):
             break
     assert engine.aborted() == before + 1
     assert engine._llm.get_num_unfinished_requests() == 0
-    assert await written_meanwhile(engine) == 0
+    assert await written_meanwhile() == 0
 
 
 async def test_a_cancelled_task_is_aborted_in_the_engine(engine):
     before = engine.aborted()
     task = asyncio.create_task(said(engine, long(LIMIT)))
-    while not engine._llm.get_num_unfinished_requests():
-        await asyncio.sleep(0.01)
+    await unfinished(engine, 1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert engine.aborted() == before + 1
-    assert await written_meanwhile(engine) == 0
+    assert await written_meanwhile() == 0
 
 
-async def written_meanwhile(engine) -> float:
+async def unfinished(engine, requests: int) -> None:
+    """Wait until so many requests are in the engine."""
+    while engine._llm.get_num_unfinished_requests() < requests:
+        await asyncio.sleep(0.01)
+
+
+async def written_meanwhile() -> float:
     """Tokens that the engine writes while nobody has asked for any."""
     from vllm.v1.metrics.reader import get_metrics_snapshot
 
@@ -152,8 +157,7 @@ async def test_who_is_urgent_overtakes_those_that_wait(engine):
         order.append(name)
 
     waiting = [asyncio.create_task(answer(f"{n}", 0)) for n in range(3 * SLOTS)]
-    while engine._llm.get_num_unfinished_requests() < 3 * SLOTS:
-        await asyncio.sleep(0.01)
+    await unfinished(engine, 3 * SLOTS)
     await answer("urgent", -5)
     await asyncio.gather(*waiting)
     assert order.index("urgent") < 2 * SLOTS + 1

@@ -6,12 +6,13 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from actors.settings import BusSettings
 from supervisor.nats_server import binary
 
-START_S = 10.0
+START_S = 30.0
 
 
 class Server:
@@ -38,9 +39,11 @@ class Server:
         }
         self._file.write_text(json.dumps(settings))
 
-    def account(self) -> BusSettings:
-        """How to reach a world that nobody has used."""
-        name = next(self._names)
+    def account(self) -> BusSettings | None:
+        """How to reach a world that nobody has used; None when there is none left."""
+        name = next(self._names, None)
+        if name is None:
+            return None
         return BusSettings(url=f"nats://127.0.0.1:{self.port}", user=name, password="secret")
 
     def start(self) -> None:
@@ -78,6 +81,29 @@ class Server:
     def _pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+
+class Worlds:
+    """Empty worlds without end: when a server has none left, another is started."""
+
+    def __init__(self, new_folder: Callable[[], Path], at_a_time: int = 100) -> None:
+        self._new_folder = new_folder
+        self._at_a_time = at_a_time
+        self._servers: list[Server] = []
+
+    def new(self) -> BusSettings:
+        """How to reach a world that nobody has used."""
+        account = self._servers[-1].account() if self._servers else None
+        while account is None:
+            server = Server(self._new_folder(), accounts=self._at_a_time)
+            self._servers.append(server)
+            server.start()
+            account = server.account()
+        return account
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.kill()
 
 
 def _account(name: str) -> dict[str, object]:

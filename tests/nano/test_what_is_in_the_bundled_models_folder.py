@@ -43,7 +43,8 @@ def test_the_card_says_that_it_is_no_assistant():
     assert "Apache-2.0" in card or "apache-2.0" in card
 
 
-def test_training_text_holds_no_held_out_word(measuring):
+@pytest.mark.usefixtures("measuring")
+def test_training_text_holds_no_held_out_word():
     from corpus.mix import FORBIDDEN, WEIGHTS, draw
     from corpus.words import Lexicon
 
@@ -53,7 +54,8 @@ def test_training_text_holds_no_held_out_word(measuring):
         assert not FORBIDDEN & set(re.findall(r"[a-z]+", (sample.user + sample.answer).lower()))
 
 
-def test_closed_questions_of_the_two_splits_are_different(measuring):
+@pytest.mark.usefixtures("measuring")
+def test_closed_questions_of_the_two_splits_are_different():
     from corpus import closed
     from corpus.words import Lexicon
 
@@ -65,7 +67,8 @@ def test_closed_questions_of_the_two_splits_are_different(measuring):
     assert not drawn["train"] & drawn["held"]
 
 
-def test_the_same_seed_draws_the_same_training_text(measuring):
+@pytest.mark.usefixtures("measuring")
+def test_the_same_seed_draws_the_same_training_text():
     from corpus.mix import WEIGHTS, draw
     from corpus.words import Lexicon
 

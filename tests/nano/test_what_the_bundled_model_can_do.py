@@ -10,6 +10,8 @@ import pytest
 from actors import prompts
 from actors.defaults import default_councils
 
+pytestmark = pytest.mark.usefixtures("measuring")
+
 
 @pytest.fixture(scope="session")
 def lexicon(measuring):
@@ -108,7 +110,7 @@ def test_ballots_rank_every_label_once(engine, lexicon):
     assert mean(sorted(ballot["ranking"]) == ["A", "B", "C"] for ballot, _ in found) >= 0.9
 
 
-def test_closed_questions_are_answered_with_errors_that_a_vote_removes(engine, measuring):
+def test_closed_questions_are_answered_with_errors_that_a_vote_removes(engine):
     from questions import closed_questions
 
     found = closed_questions(engine, 40, lambda _: None)
@@ -118,7 +120,7 @@ def test_closed_questions_are_answered_with_errors_that_a_vote_removes(engine, m
     assert fifteen >= one + 0.05
 
 
-def test_a_closed_answer_is_a_worked_line_and_a_result(engine, measuring):
+def test_a_closed_answer_is_a_worked_line_and_a_result(engine):
     from corpus.mix import user_message
 
     seat = default_councils()[0].seats[0]

@@ -31,7 +31,20 @@ TIMEOUT_MS = 20_000
 LATE_MS = 4_000
 """How long after the deadline an outcome may be stored: crashes, lost receipts, slow stores."""
 
-WORDS = "retry ledger key outbox queue worker once never jitter budget alarm owner".split()
+WORDS = [
+    "retry",
+    "ledger",
+    "key",
+    "outbox",
+    "queue",
+    "worker",
+    "once",
+    "never",
+    "jitter",
+    "budget",
+    "alarm",
+    "owner",
+]
 BROKEN = ("", "{", '{"ranking": []}', "[" * 5_000, '{"answer": "\\ud800"}', "answer:", ">>> A")
 
 

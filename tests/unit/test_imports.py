@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
             yield (node.module or "").partition(".")[0]
 
 
+@cache
 def anywhere(path: Path) -> set[str]:
     return set(imported(ast.walk(ast.parse(path.read_text()))))
 
