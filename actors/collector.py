@@ -11,6 +11,7 @@ import asyncio
 import heapq
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from actors import outcome
 from actors.actor import RETRY_S, keep_running
@@ -109,10 +110,10 @@ class Collector:
                 self._forget(task_id)
             elif record.subject.startswith("deliberation.opened."):
                 self._open[task_id] = _checked_opening(task_id, record)
-            elif task_id in self._open:
-                self._on_event(task_id, record)
+            elif record.subject.startswith("deliberation.round."):
+                self._on_round(task_id, record)
             else:
-                self._ignored += 1
+                self._on_response(task_id, record)
         except BadMessage as error:
             self._rejected += 1
             self._work.spawn(set_aside(self._bus, record, error.message), "set aside")
@@ -125,17 +126,23 @@ class Collector:
         self._round_sequence.pop(task_id, None)
         self._ignored += state.ignored if state is not None else 0
 
-    def _on_event(self, task_id: str, record: Record) -> None:
-        state = self._open[task_id]
-        if record.subject.startswith("deliberation.round."):
+    def _on_round(self, task_id: str, record: Record) -> None:
+        if task_id in self._open:
             self._round_sequence[task_id] = record.sequence
-            self._deciding.discard(task_id)
-            self._open[task_id] = advance(state, decode(RoundOpened, record.body))
-            return
+        self._deciding.discard(task_id)
+        self._change(task_id, partial(advance, opened=decode(RoundOpened, record.body)))
+
+    def _on_response(self, task_id: str, record: Record) -> None:
         response = decode(AgentResponse, record.body)
         if response.task_id != task_id:
             raise BadMessage("task_id is not the one in the subject", "$.task_id")
-        self._open[task_id] = respond(state, response, record.stored_ms)
+        self._change(task_id, partial(respond, response=response, stored_ms=record.stored_ms))
+
+    def _change(self, task_id: str, event: Callable[[State], State]) -> None:
+        if task_id in self._open:
+            self._open[task_id] = event(self._open[task_id])
+        else:
+            self._ignored += 1
 
     def _judge(self, task_id: str) -> None:
         state = self._open[task_id]

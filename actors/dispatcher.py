@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 from actors import history, outcome
 from actors.actor import RETRY_S, keep_running
@@ -43,6 +44,8 @@ MAX_OPEN = 512
 """Openings being fanned out at a time; more wait in the stream."""
 DRAIN_S = 5.0
 MAX_SCHEMA_BYTES = 16_384
+MAX_SCHEMA_DEPTH = 64
+"""Deeper nesting would decode in one actor and pass Python's recursion limit in another."""
 REFRESH_S = 30.0
 
 
@@ -113,10 +116,7 @@ class Dispatcher:
 
     def _opened(self, request: DeliberationRequest, council: Council) -> Opened:
         if request.response_schema is not None:
-            size = len(encode(request.response_schema))
-            if size > MAX_SCHEMA_BYTES:
-                text = f"{size} bytes are over the limit of {MAX_SCHEMA_BYTES} bytes"
-                raise Refused("bad_request", text, "$.response_schema")
+            check_schema(request.response_schema)
         if request.constraints.timeout_seconds > self._limits.max_timeout_seconds:
             raise Refused(
                 "bad_request",
@@ -215,6 +215,22 @@ class Dispatcher:
 
 def _over(task_id: str) -> Refused:
     return Refused("already_over", f"deliberation {task_id} is over", "$.task_id")
+
+
+def check_schema(schema: dict[str, Any]) -> None:
+    """Refuse a schema that is too long or too deep for the messages it will travel in."""
+    size = len(encode(schema))
+    if size > MAX_SCHEMA_BYTES:
+        text = f"{size} bytes are over the limit of {MAX_SCHEMA_BYTES} bytes"
+        raise Refused("bad_request", text, "$.response_schema")
+    level: list[Any] = [schema]
+    for _ in range(MAX_SCHEMA_DEPTH):
+        parts = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [part for some in parts for part in some if isinstance(part, (dict, list))]
+        if not level:
+            return
+    text = f"nested more than {MAX_SCHEMA_DEPTH} levels deep"
+    raise Refused("bad_request", text, "$.response_schema")
 
 
 def seats_for(request: DeliberationRequest, council: Council) -> tuple[Seat, ...]:

@@ -39,10 +39,11 @@ def _stage(opened: RoundOpened, said: Sequence[AgentResponse], ended_ms: int) ->
 
 
 def seats(state: State) -> tuple[SeatCost, ...]:
-    """The cost of each seat in each round, in stream order."""
+    """The cost of each seat in each round, in the order of rounds and seats."""
     return tuple(
         SeatCost(seat=each.seat, round=each.round, usage=each.usage, timing=each.timing)
-        for each in state.answers
+        for opened in state.rounds
+        for each in state.answers_in(opened.round)
     )
 
 

@@ -155,7 +155,8 @@ def _failed(state: State) -> tuple[Failure, ...]:
             code=answer.failure.code,
             message=answer.failure.message,
         )
-        for answer in state.answers
+        for opened in state.rounds
+        for answer in state.answers_in(opened.round)
         if answer.failure is not None
     )
 
