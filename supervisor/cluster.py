@@ -118,6 +118,8 @@ def _started(settings: PoolSettings, folder: str) -> Any:
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_enable_worker_prestart": "0",
+            # Ray's 15 would let any other work on the machine slow every text.
+            "RAY_worker_niceness": "0",
         }
     )
     ray: Any = import_module("ray")

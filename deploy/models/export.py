@@ -31,4 +31,5 @@ def export(weights: dict[str, Tensor], tokenizer: PreTrainedTokenizerFast, folde
     )
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
     tokenizer.save_pretrained(folder)

@@ -152,8 +152,10 @@ def _summed_up(samples: dict[Key, list[Times]]) -> Result:
         )
     ]
     notes = (
-        "Latencies in ms, each the median over the repeats; `x publish` is the median of the"
-        " repeats' ratios of p50.",
+        (
+            "Latencies in ms, each the median over the repeats; `x publish` is the median of the"
+            " repeats' ratios of p50."
+        ),
     )
     return Result(
         bench="ack_latency",

@@ -48,21 +48,20 @@ async def measure(options: Options) -> Result:
             samples[name, size] = found
     rows = [_row(name, size, samples) for name, size in samples]
     bars = [
-        Bar(text=f"T({size})/T(1), {name} model", value=row["T(N)/T(1)"], limit=LIMITS[size])
-        for (name, size), row in zip(samples, rows, strict=True)
-        if size in LIMITS and name == "untrained"
-    ] + [
         Bar(
-            text=f"T({size})/T(1) per token, {name} model",
-            value=row["per token"],
-            limit=LIMITS[size],
+            text=f"{ratio}, {row['seats']} seats, {row['model']} model",
+            value=row[ratio],
+            limit=limit,
         )
-        for (name, size), row in zip(samples, rows, strict=True)
-        if size in LIMITS and name != "untrained"
+        for row in rows
+        if (limit := LIMITS.get(row["seats"]))
+        for ratio in (("T(N)/T(1)",) if row["model"] == "untrained" else ("per token",))
     ]
     notes = (
-        f"max_tokens {MAX_TOKENS}; T in ms, medians of {len(next(iter(samples.values())))},"
-        " sizes alternating; `longest`: completion tokens of the longest text (median).",
+        (
+            f"max_tokens {MAX_TOKENS}; T in ms, medians of {len(next(iter(samples.values())))},"
+            " sizes alternating; `longest`: completion tokens of the longest text (median)."
+        ),
     )
     detail = {f"{name} {size}": found for (name, size), found in samples.items()}
     return Result(

@@ -110,6 +110,8 @@ def hardware() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "nice": os.nice(0),
+        "real_time": hasattr(os, "sched_getscheduler")
+        and os.sched_getscheduler(0) != os.SCHED_OTHER,
         "load_average": [round(load, 2) for load in os.getloadavg()],
     }
 

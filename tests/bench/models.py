@@ -7,6 +7,7 @@ which makes it the right one to time. It is made once and kept in the machine's 
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 from actors.models import BUNDLED_FOLDER
@@ -16,7 +17,8 @@ MAKER = Path(__file__).parents[1] / "engine" / "untrained.py"
 
 def untrained() -> Path:
     """Return the folder of a model of random weights, making it if it is not there yet."""
-    folder = Path(tempfile.gettempdir()) / f"conclave-untrained-{int(MAKER.stat().st_mtime)}"
+    version = zlib.crc32(MAKER.read_bytes())
+    folder = Path(tempfile.gettempdir()) / f"conclave-untrained-{version:08x}"
     if not any(folder.glob("*.safetensors")):
         subprocess.run([sys.executable, str(MAKER), str(folder)], check=True, capture_output=True)
     return folder

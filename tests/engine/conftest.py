@@ -1,5 +1,6 @@
 """One real engine for all tests of it, on an event loop that lasts as long."""
 
+import gc
 import json
 import os
 import subprocess
@@ -109,4 +110,7 @@ async def engine(
         vllm_engine = import_module("actors.vllm_engine")
         engine = await vllm_engine.VllmEngine.create(resolve(str(model_folder)), settings)
     yield engine
-    await engine.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # vLLM leaves it to the collector to close its sockets
+        await engine.close()
+        gc.collect()

@@ -15,8 +15,6 @@ pytestmark = [
     pytest.mark.vllm,
     pytest.mark.timeout(300),
     pytest.mark.asyncio(loop_scope="session"),
-    # vLLM leaves it to the garbage collector to close its sockets.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 ENDLESS = {"type": "string", "minLength": 100_000}

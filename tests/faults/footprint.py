@@ -1,7 +1,8 @@
 """What a running system leaves on a machine: its processes and their listening sockets.
 
 Every child of the supervisor carries a mark in its environment that all its descendants inherit,
-those too that left its group (Ray's do): so the whole system is found, and nobody else's.
+those too that left its group (Ray's do): so the whole system is found, and nobody else's. Some
+of Ray's overwrite their environment; those are found as descendants.
 """
 
 import asyncio
@@ -50,7 +51,8 @@ def of(system: RunningSystem, children: Iterable[str]) -> Footprint:
         pid = system.pid(child)
         assert pid is not None, f"{child} is not running"
         marks.add(psutil.Process(pid).environ()[MARK])
-    processes = tuple(p for p in psutil.process_iter() if _mark(p) in marks)
+    marked = {process for process in psutil.process_iter() if _mark(process) in marks}
+    processes = tuple(marked.union(*map(_descendants, marked)))
     listeners = tuple(found for process in processes for found in _listeners(process))
     return Footprint(processes, listeners)
 
@@ -60,6 +62,13 @@ def _mark(process: psutil.Process) -> str | None:
         return process.environ().get(MARK)
     except psutil.Error:
         return None  # gone meanwhile, or not ours
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def _listeners(process: psutil.Process) -> list[Listener]:

@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterable
+from typing import Self
 
 import msgspec
 from msgspec import Struct
@@ -87,7 +88,7 @@ class Ledger:
         self._subscriptions: list[Subscription] = []
         self._started = 0.0
 
-    async def __aenter__(self) -> "Ledger":
+    async def __aenter__(self) -> Self:
         self._started = time.monotonic()
         for subject in names.PUBLIC_OUTCOMES:
             self._subscriptions.append(await self._bus.serve(subject, self._on_event))

@@ -37,8 +37,11 @@ def as_text(report: Report) -> str:
     """The report as people read it."""
     plan, verdict = report.plan, report.verdict
     lines = [
-        f"{plan.deliberations} deliberations × {plan.seats} seats of {plan.latency_ms:g} ms,"
-        f" {plan.per_second:g} per second, {len(report.kills)} × kill -9, {report.seconds:.0f} s",
+        (
+            f"{plan.deliberations} deliberations of {plan.seats} seats at {plan.latency_ms:g} ms,"
+            f" {plan.per_second:g} per second, {len(report.kills)} times kill -9,"
+            f" {report.seconds:.0f} s"
+        ),
         "",
         "  at s  killed       back after s",
         "  ----  -----------  ------------",
@@ -49,10 +52,14 @@ def as_text(report: Report) -> str:
     outcomes = ", ".join(f"{count} {status}" for status, count in sorted(verdict.outcomes.items()))
     lines += [
         "",
-        f"accepted {verdict.accepted} of {verdict.sent} ({verdict.repeated} asked more than once);"
-        f" outcomes: {outcomes}",
-        f"acknowledged after, ms: p50 {verdict.ack_p50_ms:.1f}, p99 {verdict.ack_p99_ms:.0f},"
-        f" max {verdict.ack_max_ms:.0f} (from the intended time)",
+        (
+            f"accepted {verdict.accepted} of {verdict.sent}"
+            f" ({verdict.repeated} asked more than once); outcomes: {outcomes}"
+        ),
+        (
+            f"acknowledged after, ms: p50 {verdict.ack_p50_ms:.1f}, p99 {verdict.ack_p99_ms:.0f},"
+            f" max {verdict.ack_max_ms:.0f} (from the intended time)"
+        ),
         f"public events that this client missed while the server was down: {verdict.events_missed}",
     ]
     for name in ("lost", "doubled", "late", "seats_missing", "strangers"):

@@ -1,9 +1,10 @@
 """A running system can be reached from this machine alone, and leaves nothing when it stops."""
 
+import asyncio
 import importlib.util
 import socket
-import subprocess
 import sys
+from asyncio.subprocess import PIPE
 
 import psutil
 import pytest
@@ -52,18 +53,20 @@ async def test_system_with_ray_and_vllm_listens_on_loopback_and_leaves_nothing()
     assert found.listeners
 
 
-@pytest.mark.parametrize(
-    ("address", "loopback"),
-    [("127.0.0.1", True), ("127.1.2.3", True), ("::1", True), ("::ffff:127.0.0.1", True)]
-    + [(address, False) for address in ("0.0.0.0", "::", "10.0.0.1", "fe80::1%eth0")],
-)
-def test_loopback_is_told_from_the_rest(address, loopback):
-    assert Listener("x", "tcp", address, 1).loopback is loopback
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"])
+def test_loopback_is_no_exposure(address):
+    assert Footprint((), (Listener("x", "tcp", address, 1),)).exposed == []
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "fe80::1%eth0"])  # noqa: S104
+def test_every_other_address_is_an_exposure(address):
+    listener = Listener("x", "tcp", address, 1)
+    assert Footprint((), (listener,)).exposed == [listener]
 
 
 async def test_what_remains_is_found():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        left = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        left = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=PIPE)
         try:
             port = server.getsockname()[1]
             listener = Listener("x", "tcp", "127.0.0.1", port)
@@ -71,6 +74,6 @@ async def test_what_remains_is_found():
             found = await footprint.remains(planted, patience_s=0.0)
         finally:
             left.kill()
-            left.communicate()
+            await left.communicate()
     assert len(found) == 2
     assert f"port {port}" in found

@@ -62,7 +62,7 @@ class PlantedBus:
         ]
 
 
-async def verdict_of(bus, monkeypatch, seats=len(SEATS)):
+async def verdict_of(bus, monkeypatch, seats=2):
     sleep = asyncio.sleep
     monkeypatch.setattr(asyncio, "sleep", lambda _: sleep(0))
     async with Ledger(bus, seats=seats, timeout_s=5.0) as ledger:

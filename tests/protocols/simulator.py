@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from actors import history, outcome
 from actors.bus import Record
-from actors.json_instance import json_instance
 from actors.deliberation import Conclude, OpenRound, State
+from actors.json_instance import json_instance
 from actors.rounds import asks, decide
 from schemas.agent import AgentRequest, AgentResponse, SeatFailure, Usage
 from schemas.codec import encode
@@ -261,7 +261,9 @@ def _said(request: AgentRequest, draw: random.Random) -> AgentResponse:
     if request.stage in ("answer", "reconsider"):
         return replace(response, content=f"so\nanswer: {draw.choice('xxxyz')}")
     if request.response_schema is not None:
-        return replace(response, content=json.dumps(json_instance(request.response_schema, draw, WORDS)))
+        return replace(
+            response, content=json.dumps(json_instance(request.response_schema, draw, WORDS))
+        )
     return replace(response, content=" ".join(draw.choices(WORDS, k=8)))
 
 

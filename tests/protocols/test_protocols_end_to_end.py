@@ -63,12 +63,13 @@ async def test_each_protocol_ends_in_one_public_event(council: System, protocol)
     assert await council.client.get(accepted.task_id) == result
 
 
-async def test_the_default_protocol_is_ranked_with_a_ballot_from_every_seat(council: System):
+async def test_the_default_protocol_is_ranked_with_ballots_until_it_is_settled(council: System):
     request = {"task_description": "Add retries", "role": "DEV"}
     reply = await council.client.call(names.REQUEST, request)
     result = await council.client.outcome(decode(Accepted, reply.raw).task_id)
     assert (result.protocol, result.counting) == ("ranked", "borda")
-    assert [each.abstained for each in result.ballots] == ["", "", ""]
+    assert {each.abstained for each in result.ballots} <= {"", "silent"}
+    assert sum(bool(each.ranking) for each in result.ballots) >= 2
 
 
 async def test_a_quorum_does_not_wait_for_a_seat_twenty_times_slower(system: System):
@@ -93,7 +94,7 @@ async def test_a_seat_past_its_round_is_aborted_and_asked_again_in_the_next(syst
     )
     result = await system.client.outcome(accepted.task_id)
     slow = {each.round for each in result.failures if each.seat == "agent-dev-003"}
-    assert {0, 1} <= slow
+    assert slow == {0, 3}  # no author, so no critic either; but a voter
     assert "agent-dev-003" not in {each.seat for each in result.ledger}
     await until(lambda: engine.aborted() >= len(slow))
 
@@ -126,7 +127,7 @@ async def test_a_recount_by_the_same_rule_is_the_outcome(council: System):
         ("independent", {}, "bad_request"),
         ("vote", {}, "bad_request"),
         ("ranked", {"without": ["stranger"]}, "bad_request"),
-        ("ranked", {"rule": "lottery"}, "bad_request"),
+        ("ranked", {"rule": "lottery"}, "bad_message"),
     ],
 )
 async def test_a_recount_that_makes_no_sense_is_refused(council: System, protocol, query, code):
