@@ -34,6 +34,7 @@ from subjects.streams import ACK_WAIT_S, agent_consumer
 
 log = logging.getLogger(__name__)
 
+CHECK_S = 1.0
 DRAIN_S = 5.0
 
 
@@ -115,6 +116,7 @@ class Agent:
         await self._councils.start()
         self._join_queues()
         keep_running(self._loops, self.failed, "in progress", self._report_progress)
+        keep_running(self._loops, self.failed, "engine", self._watch_engine)
         await self.service.start()
 
     async def drain(self) -> None:
@@ -158,6 +160,12 @@ class Agent:
             await asyncio.sleep(ACK_WAIT_S / 3)
             for delivery in tuple(self._held):
                 await delivery.in_progress()
+
+    async def _watch_engine(self) -> None:
+        """Nobody else notices that an engine's own process died while no seat speaks."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            await self._engine.check()
 
     def _on_outcome(self, message: Message) -> None:
         self._floor.close(message.headers.get("Nats-Subject", "").rpartition(".")[2])

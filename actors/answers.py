@@ -41,7 +41,7 @@ def extract(text: str) -> str | None:
     if isinstance(value, dict) and "answer" in value:
         value = "" if value["answer"] is None else value["answer"]
     if value is None:
-        value = ([""] + _LINE.findall(text))[-1]
+        value = ["", *_LINE.findall(text)][-1]
     return (
         normalised(value if isinstance(value, str) else json.dumps(value, sort_keys=True)) or None
     )

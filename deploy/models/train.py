@@ -39,7 +39,10 @@ def options() -> argparse.Namespace:
         "--out", type=Path, default=HERE / "nano", help="folder to write the model to"
     )
     parser.add_argument(
-        "--work", type=Path, default=HERE / "runs" / "nano", help="folder of the run: checkpoint, log"
+        "--work",
+        type=Path,
+        default=HERE / "runs" / "nano",
+        help="folder of the run: checkpoint, log",
     )
     parser.add_argument(
         "--tokens", type=float, default=12e6, help="tokens to train on, prompts included"

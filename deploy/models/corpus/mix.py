@@ -129,12 +129,12 @@ def recital(lexicon: Lexicon, rng: random.Random) -> Sample:
     task, (role, persona) = make_task(lexicon, rng, plain=True), seat(lexicon, rng)
     slots = Slots(task.words, rng)
     count = rng.choice((1, 1, 2))
-    lines = [say(rng.choice(MEASURES[rng.choice(list(MEASURES))]), slots, rng) for _ in range(count)]
+    lines = [
+        say(rng.choice(MEASURES[rng.choice(list(MEASURES))]), slots, rng) for _ in range(count)
+    ]
     peer = Peer(rng.choice("ABC"), " ".join(lines), "", 0)
     seat_text = prompts.seat_block(role, persona.text, prompts.SYNTHESIZE)
-    return Sample(
-        "recite", user_message(task.block, [show([peer], rng)], seat_text), peer.text
-    )
+    return Sample("recite", user_message(task.block, [show([peer], rng)], seat_text), peer.text)
 
 
 MAKERS: dict[str, Callable[[Lexicon, random.Random], Sample]] = {
