@@ -12,6 +12,7 @@ from schemas.agent import AgentResponse
 from schemas.codec import encode
 from schemas.deliberation import FINAL_STATUSES, CountingRule, Status
 from schemas.result import (
+    NOT_NEEDED,
     BallotRecord,
     Deliberation,
     Failure,
@@ -27,6 +28,7 @@ SILENT = {
     "CANCELLED": ("cancelled", "cancelled before it answered"),
 }
 ABSTAINED = ("abstained", "no answer by the time the round was settled")
+SPARED = (NOT_NEEDED, "the result no longer depended on its answer")
 
 
 def result(state: State, status: Status, now_ms: int, reason: str = "") -> Deliberation:
@@ -164,9 +166,11 @@ def _failed(state: State) -> tuple[Failure, ...]:
 def _failures(state: State, status: Status) -> tuple[Failure, ...]:
     """Failures and silences of every round; what is missing stays in the denominator."""
     silent = []
+    last = SILENT.get(status, ABSTAINED)
+    if status == "COMPLETED" and PROTOCOLS[state.opened.request.protocol].decided(state):
+        last = SPARED
     for opened in state.rounds:
-        under_way = opened is state.round
-        code, message = SILENT.get(status, ABSTAINED) if under_way else ABSTAINED
+        code, message = last if opened is state.round else ABSTAINED
         said = {answer.seat for answer in state.answers_in(opened.round)}
         silent += [
             Failure(seat=seat, round=opened.round, code=code, message=message)

@@ -44,8 +44,12 @@ class Ranked(Struct, frozen=True, kw_only=True):
     rank: Annotated[int, Meta(ge=1)]
 
 
+NOT_NEEDED = "not_needed"
+"""The code of a seat cut short because the result no longer depended on its answer."""
+
+
 class Failure(Struct, frozen=True, kw_only=True):
-    """A seat that gave no answer, and why; it stays in the denominator."""
+    """A seat that gave no answer in a round, and why; it stays in the denominator."""
 
     seat: Name
     code: Annotated[str, Meta(max_length=64)]
