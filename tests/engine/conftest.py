@@ -82,6 +82,7 @@ def settings(adapter_folder: Path) -> PoolSettings:
     return PoolSettings(
         max_concurrency=SLOTS,
         max_model_len=LIMIT,
+        max_batched_tokens=LIMIT,
         kv_cache_mib=128,
         default_max_tokens=24,
         max_lora_rank=8,

@@ -248,3 +248,11 @@ def test_who_stands_on_no_ballot_scores_nothing_but_a_draw_of_duels(rule):
 
 def test_a_ballot_on_a_single_candidate_counts_whole():
     assert count("borda", ("ann",), [Ballot("v", ("ann",))]) == {"ann": 1.0}
+
+
+@every_rule
+def test_a_name_on_a_ballot_that_stands_for_nothing_is_passed_over(rule):
+    ballots = [Ballot("v", ("zoe", "ann", "bob"), frozenset({"zoe", "ann"}))]
+    scores = count(rule, NAMES[:2], ballots)
+    assert set(scores) == {"ann", "bob"}
+    assert scores["ann"] >= scores["bob"]

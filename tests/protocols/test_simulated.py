@@ -1,4 +1,4 @@
-"""Every protocol a thousand times in a bad world: one end, in time, that follows from the events."""
+"""Every protocol a thousand times in a bad world: one end, in time, as the events have it."""
 
 from functools import cache
 from typing import get_args
