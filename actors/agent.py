@@ -2,13 +2,12 @@
 
 Pulls `agent.request.<queue>` as it has free slots, streams `deliberation.progress.<task>`, stores
 `agent.response.<task>` and only then acknowledges. An agent that dies loses nothing: what it
-had not acknowledged goes to another. The end of a deliberation, by whatever cause, aborts
-its generations in the engine; so do its deadline and a cancel.
+had not acknowledged goes to another. What nobody waits for any more, because its round or
+deliberation is past, is aborted in the engine.
 """
 
 import asyncio
 import logging
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import partial
@@ -20,6 +19,7 @@ from actors.clock import now_ms
 from actors.councils import CouncilDirectory
 from actors.dead_letters import set_aside
 from actors.engine import Engine, EngineDead
+from actors.floor import Floor
 from actors.service import Service
 from actors.settings import PoolSettings
 from actors.slots import Slots
@@ -27,16 +27,15 @@ from actors.tasks import TaskSet
 from actors.turn import Turn
 from schemas.agent import AgentRequest
 from schemas.codec import decode
+from schemas.deliberation import RoundOpened
 from schemas.errors import BadMessage
 from subjects import names
 from subjects.streams import ACK_WAIT_S, agent_consumer
 
 log = logging.getLogger(__name__)
 
-OVER_KEPT = 10_000
+CHECK_S = 1.0
 DRAIN_S = 5.0
-ENDINGS = (names.FAILED, names.TIMEOUT, names.CANCELLED)
-"""A completed deliberation has no seat left that speaks, so its event is not listened to."""
 
 
 class Agent:
@@ -65,9 +64,8 @@ class Agent:
         self._councils = CouncilDirectory(bus, self._join_queues)
         self._queues: set[str] = set()
         self._held: set[Delivery] = set()
-        self._speaking: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
-        self._over: OrderedDict[str, None] = OrderedDict()
-        self._endings: list[Subscription] = []
+        self._floor = Floor()
+        self._news: list[Subscription] = []
         self._loops = TaskSet("agent loops")
         self._work = TaskSet("agent work")
         self._answered = self._refused = self._rejected = self._dropped = 0
@@ -112,11 +110,13 @@ class Agent:
 
     async def start(self) -> None:
         """See `Actor`."""
-        for subject in ENDINGS:
-            self._endings.append(await self._bus.listen(subject, self._on_ending))
+        self._news.append(await self._bus.listen(names.ANY_ROUND, self._on_round))
+        for subject in names.PUBLIC_OUTCOMES:
+            self._news.append(await self._bus.listen(subject, self._on_outcome))
         await self._councils.start()
         self._join_queues()
         keep_running(self._loops, self.failed, "in progress", self._report_progress)
+        keep_running(self._loops, self.failed, "engine", self._watch_engine)
         await self.service.start()
 
     async def drain(self) -> None:
@@ -125,7 +125,7 @@ class Agent:
         await self._councils.drain()
         await self._loops.cancel()
         await self._work.join(DRAIN_S)
-        for subscription in self._endings:
+        for subscription in self._news:
             await subscription.close()
 
     def _join_queues(self) -> None:
@@ -161,18 +161,28 @@ class Agent:
             for delivery in tuple(self._held):
                 await delivery.in_progress()
 
-    def _on_ending(self, message: Message) -> None:
-        task_id = message.headers.get("Nats-Subject", "").rpartition(".")[2]
-        self._over[task_id] = None
-        if len(self._over) > OVER_KEPT:
-            self._over.popitem(last=False)
-        for task in self._speaking.get(task_id, ()):
-            task.cancel()
+    async def _watch_engine(self) -> None:
+        """Nobody else notices that an engine's own process died while no seat speaks."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            await self._engine.check()
+
+    def _on_outcome(self, message: Message) -> None:
+        self._floor.close(message.headers.get("Nats-Subject", "").rpartition(".")[2])
+
+    def _on_round(self, message: Message) -> None:
+        try:
+            opened = decode(RoundOpened, message.body)
+        except BadMessage:
+            return  # garbage on the subject; the collector sets it aside
+        self._floor.close(opened.task_id, before=opened.round)
 
     async def _handle(self, delivery: Delivery, queue: str) -> None:
         try:
             request = decode(AgentRequest, delivery.record.body)
-            await self._interruptible(delivery, request, queue)
+            turn = self._speak(delivery, request, queue)
+            await self._floor.give(request.task_id, request.round, turn)
+            await delivery.ack()
         except BadMessage as error:
             self._rejected += 1
             await set_aside(self._bus, delivery.record, error.message)
@@ -192,22 +202,6 @@ class Agent:
         finally:
             self._held.discard(delivery)
 
-    async def _interruptible(self, delivery: Delivery, request: AgentRequest, queue: str) -> None:
-        """Let the seat speak until the deliberation ends, should that come first."""
-        speaking = asyncio.ensure_future(self._speak(delivery, request, queue))
-        self._speaking[request.task_id].add(speaking)
-        try:
-            await speaking
-        except asyncio.CancelledError:
-            if request.task_id not in self._over:
-                speaking.cancel()
-                raise
-        finally:
-            self._speaking[request.task_id].discard(speaking)
-            if not self._speaking[request.task_id]:
-                del self._speaking[request.task_id]
-        await delivery.ack()
-
     async def _speak(self, delivery: Delivery, request: AgentRequest, queue: str) -> None:
         async with self._slots:
             if not await self._is_over(delivery, request):
@@ -221,7 +215,8 @@ class Agent:
                     self._refused += 1
 
     async def _is_over(self, delivery: Delivery, request: AgentRequest) -> bool:
-        over = request.task_id in self._over or request.deadline_ms <= self._clock()
+        over = self._floor.past(request.task_id, request.round)
+        over = over or request.deadline_ms <= self._clock()
         if not over and delivery.attempt > 1:
             _, ended = await history.ends(self._bus, request.task_id)
             over = ended is not None

@@ -1,4 +1,4 @@
-"""A deliberation as a fold over its events: what is known, and whether it is over.
+"""A deliberation as a fold over its events: what is known, round by round.
 
 No input or output, no clock, no randomness. The same events give the same state, so a
 deliberation can be tested without NATS, rebuilt after a crash and replayed later.
@@ -7,27 +7,51 @@ deliberation can be tested without NATS, rebuilt after a crash and replayed late
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.agent import AgentResponse
-from schemas.deliberation import Opened, Status
+from schemas.agent import AgentResponse, Stage
+from schemas.deliberation import Opened, RoundOpened, Status
 
 
 class State(Struct, frozen=True):
-    """What the events up to now say. `answers` holds one response per round and seat."""
+    """What the events up to now say. `answers` holds one response per round and seat.
+
+    `heard_ms` tells when each answer was stored, in epoch ms; `rounds` begins with round 0,
+    which the opening opened.
+    """
 
     opened: Opened
-    round: int = 0
-    """The last round that was asked; nobody answers ahead of it."""
+    rounds: tuple[RoundOpened, ...]
     answers: tuple[AgentResponse, ...] = ()
+    heard_ms: tuple[int, ...] = ()
     over: bool = False
     ignored: int = 0
-    """Responses that changed nothing: doubles, strangers, late and early ones."""
+    """Events that changed nothing: doubles, strangers, late ones."""
 
-    def answer_of(self, seat: str, round_number: int) -> AgentResponse | None:
-        """What `seat` said in a round, a failure included; None while it is silent."""
-        for answer in self.answers:
-            if answer.seat == seat and answer.round == round_number:
-                return answer
-        return None
+    @property
+    def round(self) -> RoundOpened:
+        """The round under way."""
+        return self.rounds[-1]
+
+    def answers_in(self, round_number: int) -> tuple[AgentResponse, ...]:
+        """What was said in a round, failures included, in the order of the seats."""
+        said = {each.seat: each for each in self.answers if each.round == round_number}
+        return tuple(said[seat.id] for seat in self.opened.seats if seat.id in said)
+
+    def texts(self, *stages: Stage) -> tuple[AgentResponse, ...]:
+        """Answers that are no failures, of the rounds of these stages, in round and seat order."""
+        return tuple(
+            answer
+            for opened in self.rounds
+            if opened.stage in stages
+            for answer in self.answers_in(opened.round)
+            if answer.failure is None
+        )
+
+
+class OpenRound(Struct, frozen=True):
+    """The decision to go on: who is asked for what next."""
+
+    stage: Stage
+    seats: tuple[str, ...]
 
 
 class Conclude(Struct, frozen=True):
@@ -37,21 +61,54 @@ class Conclude(Struct, frozen=True):
     reason: str = ""
 
 
-def begin(opened: Opened) -> State:
-    """The state after the first event."""
-    return State(opened)
+def begin(opened: Opened, stage: Stage) -> State:
+    """The state after the first event; every seat is asked for `stage` in round 0."""
+    first = RoundOpened(
+        task_id=opened.task_id,
+        round=0,
+        stage=stage,
+        seats=tuple(seat.id for seat in opened.seats),
+        heard=0,
+        opened_at_ms=opened.opened_at_ms,
+    )
+    return State(opened, (first,))
 
 
-def respond(state: State, response: AgentResponse) -> State:
-    """The state after a seat's response: the first per round and seat counts, the rest do not."""
-    known = any(seat.id == response.seat for seat in state.opened.seats)
-    early = response.round > state.round
-    said = state.answer_of(response.seat, response.round) is not None
-    if state.over or not known or early or said:
+def respond(state: State, response: AgentResponse, stored_ms: int) -> State:
+    """The state after a seat's response: the first per round and seat counts, the rest do not.
+
+    A response to a round that is past is kept out as well: the next one follows without it.
+    """
+    asked = response.round == state.round.round and response.seat in state.round.seats
+    asked = asked and response.task_id == state.opened.task_id
+    known = any(
+        answer.seat == response.seat and answer.round == response.round for answer in state.answers
+    )
+    if state.over or not asked or known:
         return replace(state, ignored=state.ignored + 1)
-    return replace(state, answers=(*state.answers, response))
+    return replace(
+        state,
+        answers=(*state.answers, response),
+        heard_ms=(*state.heard_ms, stored_ms),
+    )
 
 
-def end(state: State) -> State:
-    """The state after the outcome is stored, by whomever."""
-    return replace(state, over=True)
+def advance(state: State, opened: RoundOpened) -> State:
+    """The state after a further round was opened; one out of turn changes nothing.
+
+    Answers that came between the decision and its storing are left out, as they were then.
+    """
+    if state.over or opened.round != state.round.round + 1:
+        return replace(state, ignored=state.ignored + 1)
+    return replace(
+        state,
+        rounds=(*state.rounds, opened),
+        answers=state.answers[: opened.heard],
+        heard_ms=state.heard_ms[: opened.heard],
+        ignored=state.ignored + len(state.answers[opened.heard :]),
+    )
+
+
+def end(state: State, heard: int | None = None) -> State:
+    """The state after the outcome is stored, by whomever, from the first `heard` answers."""
+    return replace(state, answers=state.answers[:heard], heard_ms=state.heard_ms[:heard], over=True)

@@ -10,21 +10,29 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 from actors import history, outcome
 from actors.actor import RETRY_S, keep_running
-from actors.bus import Bus, BusError, Conflict, Delivery
+from actors.bus import Bus, BusError, Conflict, Delivery, Record
 from actors.clock import now_ms
 from actors.councils import CouncilDirectory
 from actors.dead_letters import set_aside
-from actors.protocols import PROTOCOLS
-from actors.protocols.rules import Ask
+from actors.deliberation import State
+from actors.rounds import Ask, asks
 from actors.service import Service
 from actors.settings import Limits
 from actors.tasks import TaskSet
 from schemas.codec import decode, encode
 from schemas.council import Council, Seat
-from schemas.deliberation import Accepted, Cancelled, CancelRequest, DeliberationRequest, Opened
+from schemas.deliberation import (
+    Accepted,
+    Cancelled,
+    CancelRequest,
+    DeliberationRequest,
+    Opened,
+    RoundOpened,
+)
 from schemas.errors import BadMessage, Refused
 from subjects import names
 from subjects.streams import dispatch_consumer
@@ -36,6 +44,8 @@ MAX_OPEN = 512
 """Openings being fanned out at a time; more wait in the stream."""
 DRAIN_S = 5.0
 MAX_SCHEMA_BYTES = 16_384
+MAX_SCHEMA_DEPTH = 64
+"""Deeper nesting would decode in one actor and pass Python's recursion limit in another."""
 REFRESH_S = 30.0
 
 
@@ -106,21 +116,22 @@ class Dispatcher:
 
     def _opened(self, request: DeliberationRequest, council: Council) -> Opened:
         if request.response_schema is not None:
-            size = len(encode(request.response_schema))
-            if size > MAX_SCHEMA_BYTES:
-                text = f"{size} bytes are over the limit of {MAX_SCHEMA_BYTES} bytes"
-                raise Refused("bad_request", text, "$.response_schema")
+            check_schema(request.response_schema)
         if request.constraints.timeout_seconds > self._limits.max_timeout_seconds:
             raise Refused(
                 "bad_request",
                 f"timeout_seconds is over the limit of {self._limits.max_timeout_seconds:g}",
                 "$.constraints.timeout_seconds",
             )
+        seats = seats_for(request, council)
+        if request.quorum is not None and request.quorum > len(seats):
+            text = f"a quorum of {request.quorum} cannot be reached with {len(seats)} seats"
+            raise Refused("bad_request", text, "$.quorum")
         opened_at_ms = self._clock()
         return Opened(
             task_id=request.task_id or self._new_id(),
             request=request,
-            seats=seats_for(request, council),
+            seats=seats,
             opened_at_ms=opened_at_ms,
             deadline_ms=opened_at_ms + int(request.constraints.timeout_seconds * 1000),
         )
@@ -167,21 +178,27 @@ class Dispatcher:
 
     async def _ask(self, delivery: Delivery) -> None:
         try:
-            opened = decode(Opened, delivery.record.body)
-        except BadMessage as error:
-            self._rejected += 1
-            await set_aside(self._bus, delivery.record, error.message)
-            await delivery.term()
-            return
-        try:
-            if opened.deadline_ms > self._clock():
-                async with asyncio.TaskGroup() as group:
-                    for ask in PROTOCOLS[opened.request.protocol].asks(opened):
+            async with asyncio.TaskGroup() as group:
+                state = await self._state(delivery.record)
+                if state is not None and state.opened.deadline_ms > self._clock():
+                    for ask in asks(state):
                         group.create_task(self._store(ask))
             await delivery.ack()
+        except* BadMessage as errors:
+            self._rejected += 1
+            await set_aside(self._bus, delivery.record, str(errors.exceptions[0]))
+            await delivery.term()
         except* BusError as errors:
             log.warning("asking again later reason=%s", errors.exceptions[0])
             await delivery.nak(RETRY_S)
+
+    async def _state(self, record: Record) -> State | None:
+        """The state in which a round was opened; None when its opening is no longer stored."""
+        if record.subject.startswith("deliberation.opened."):
+            return history.opening(record)
+        decode(RoundOpened, record.body)
+        opened, _ = await history.ends(self._bus, names.task_of(record.subject) or "")
+        return await history.rebuild(self._bus, opened, record) if opened is not None else None
 
     async def _store(self, ask: Ask) -> None:
         request = ask.request
@@ -198,6 +215,22 @@ class Dispatcher:
 
 def _over(task_id: str) -> Refused:
     return Refused("already_over", f"deliberation {task_id} is over", "$.task_id")
+
+
+def check_schema(schema: dict[str, Any]) -> None:
+    """Refuse a schema that is too long or too deep for the messages it will travel in."""
+    size = len(encode(schema))
+    if size > MAX_SCHEMA_BYTES:
+        text = f"{size} bytes are over the limit of {MAX_SCHEMA_BYTES} bytes"
+        raise Refused("bad_request", text, "$.response_schema")
+    level: list[Any] = [schema]
+    for _ in range(MAX_SCHEMA_DEPTH):
+        parts = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [part for some in parts for part in some if isinstance(part, (dict, list))]
+        if not level:
+            return
+    text = f"nested more than {MAX_SCHEMA_DEPTH} levels deep"
+    raise Refused("bad_request", text, "$.response_schema")
 
 
 def seats_for(request: DeliberationRequest, council: Council) -> tuple[Seat, ...]:

@@ -95,10 +95,10 @@ class _Instances:
         least, items = schema.get("minItems", 0), schema.get("items", True)
         if least > schema.get("maxItems", least):
             raise _bad(path, "asks for more items than it allows")
-        if not schema.get("uniqueItems"):
-            return [self.of(items, f"{path}[{index}]", depth) for index in range(least)]
         if isinstance(items, Mapping) and "enum" in items and least <= len(items["enum"]):
             return self._draw.sample(items["enum"], least)
+        if not schema.get("uniqueItems"):
+            return [self.of(items, f"{path}[{index}]", depth) for index in range(least)]
         if least > 1:
             raise _bad(path, "asks for distinct items that are no enum")
         return [self.of(items, f"{path}[0]", depth)] * least

@@ -1,7 +1,7 @@
 """Query responder: answers from the stream, and keeps nothing that it could lose.
 
-Listens on `deliberation.get`, `.wait`, `.list` and `.stats`. What is over is answered with the
-stored outcome; what runs is folded from its events at the moment of asking. Only two soft
+Listens on `deliberation.get`, `.wait`, `.list`, `.recount` and `.stats`. What is over is answered
+with the stored outcome; what runs is folded from its events at the moment of asking. Only two soft
 memories: which tasks have begun (from live progress, to tell IN_PROGRESS from PENDING), and the
 outcomes of the last hour (for `stats`, folded anew after a restart).
 """
@@ -18,13 +18,14 @@ from actors import history, listing, outcome
 from actors.actor import keep_running
 from actors.bus import Bus, Message, Subscription
 from actors.clock import now_ms
+from actors.protocols import election
 from actors.service import Service
 from actors.settings import Limits
 from actors.stats import WINDOW_S, OutcomeFacts, Window
 from actors.tasks import TaskSet
 from actors.waiting import Waiters, woken
 from schemas.codec import decode
-from schemas.deliberation import GetQuery, ListQuery, StatsQuery, Status, WaitQuery
+from schemas.deliberation import GetQuery, ListQuery, RecountQuery, StatsQuery, Status, WaitQuery
 from schemas.errors import BadMessage, Refused
 from schemas.result import AgentStats, Deliberation, Page, Stats
 from schemas.service import StatsReply
@@ -69,6 +70,7 @@ class Responder:
         self.service.endpoint(names.GET, GetQuery, self.handle_get)
         self.service.endpoint(names.WAIT, WaitQuery, self.handle_wait)
         self.service.endpoint(names.LIST, ListQuery, self.handle_list)
+        self.service.endpoint(names.RECOUNT, RecountQuery, self.handle_recount)
         self.service.endpoint(names.STATS, StatsQuery, self.handle_stats)
 
     async def start(self) -> None:
@@ -161,6 +163,26 @@ class Responder:
         status: Status = stored.status
         again = outcome.result(state, status, ended.stored_ms, stored.reason)
         return replace(again, duration_ms=stored.duration_ms)
+
+    async def handle_recount(self, query: RecountQuery) -> Deliberation:
+        """The ballots of a finished deliberation counted again. Raises Refused, BusError."""
+        opened, ended = await history.ends(self._bus, query.task_id)
+        if opened is None:
+            raise Refused("unknown_task", f"no deliberation {query.task_id}", "$.task_id")
+        if ended is None:
+            raise Refused("conflict", f"deliberation {query.task_id} is not over", "$.task_id")
+        state = await history.rebuild(self._bus, opened, ended)
+        held = election.hold(state)
+        if held is None:
+            raise Refused("bad_request", f"{query.task_id} held no vote", "$.task_id")
+        strangers = set(query.without) - {seat.id for seat in state.opened.seats}
+        if strangers:
+            text = f"no seat {min(strangers)} in {query.task_id}"
+            raise Refused("bad_request", text, "$.without")
+        again = outcome.recounted(
+            state, decode(Deliberation, ended.body), query.rule, query.without
+        )
+        return decode(Deliberation, outcome.fitted(again, self._room()))
 
     async def handle_list(self, query: ListQuery) -> Page:
         """A page of summaries, newest first. Raises BusError."""

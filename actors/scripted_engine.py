@@ -13,6 +13,7 @@ from typing import Final
 
 from actors.engine import Delta, EngineDead, Generated, Generation, GenerationRefused
 from actors.json_instance import json_instance
+from actors.prompts import ANSWER
 from actors.settings import PoolSettings
 from schemas.agent import ChatMessage, Usage
 
@@ -23,6 +24,8 @@ _PROSE: Final = (
     "uses isolate slow paths retry care verify inputs cache only facts ship often"
 )
 _WORDS: Final = tuple(_PROSE.split())
+_ANSWERS: Final = ("yes", "yes", "yes", "no", "perhaps")
+"""What a closed question is answered, so that a vote has a majority to find."""
 _COPIED_WORDS = 6
 _READ_CHARACTERS = 2_000
 
@@ -81,6 +84,8 @@ class ScriptedEngine:
         limit = generation.sampling.max_tokens or self._settings.default_max_tokens
         if generation.response_schema is None:
             words = _words(task, random.Random(key), own, self._settings.scripted_words)  # noqa: S311
+            if ANSWER in generation.messages[-1].content:
+                words += ["\nanswer:", own.choice(_ANSWERS)]
         else:
             value = json_instance(generation.response_schema, own, _WORDS)
             words = [json.dumps(value, separators=(",", ":"), ensure_ascii=False)]

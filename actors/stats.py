@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from schemas.agent import Usage
 from schemas.deliberation import Status
-from schemas.result import AgentStats, CouncilStats, LatencyMs, Stats
+from schemas.result import NOT_NEEDED, AgentStats, CouncilStats, LatencyMs, Stats
 from schemas.types import Name
 
 WINDOW_S = 3_600
@@ -23,11 +23,11 @@ class OutcomeFacts(Struct, frozen=True, kw_only=True):
     created_at_ms: int = 0
     duration_ms: int = 0
     usage: Usage = Usage()
-    failures: tuple["_Nothing", ...] = ()
+    failures: tuple["_Code", ...] = ()
 
 
-class _Nothing(Struct, frozen=True):
-    pass
+class _Code(Struct, frozen=True):
+    code: str = ""
 
 
 class Window:
@@ -68,7 +68,9 @@ def _council(role: str, recent: list[OutcomeFacts]) -> CouncilStats:
         failed=_count(recent, "FAILED"),
         timeout=_count(recent, "TIMEOUT"),
         cancelled=_count(recent, "CANCELLED"),
-        seat_failures=sum(len(facts.failures) for facts in recent),
+        seat_failures=sum(
+            failure.code != NOT_NEEDED for facts in recent for failure in facts.failures
+        ),
         duration=_latency(recent),
         usage=_usage(recent),
     )

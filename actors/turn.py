@@ -94,7 +94,13 @@ class Turn:
     async def _generate(self, queue: str) -> AgentResponse:
         request, engine = self._request, self._engine
         await self._publish(
-            SeatStarted(**self._seat, model=engine.model, engine=engine.name, at_ms=self._begun_ms)
+            SeatStarted(
+                **self._seat,
+                stage=request.stage,
+                model=engine.model,
+                engine=engine.name,
+                at_ms=self._begun_ms,
+            )
         )
         generation = Generation(
             request_id=".".join(str(part) for part in self._seat.values()),

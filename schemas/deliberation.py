@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from schemas.agent import Stage
 from schemas.council import MAX_SEATS, Sampling, Seat
 from schemas.types import (
     Count,
@@ -13,12 +14,14 @@ from schemas.types import (
     Name,
     Paragraph,
     Priority,
+    RoundNumber,
     Seconds,
     TaskId,
     TaskText,
 )
 
-ProtocolName = Literal["independent"]
+ProtocolName = Literal["independent", "ranked", "revised", "synthesized", "vote"]
+CountingRule = Literal["borda", "copeland", "approval", "plurality", "confidence"]
 Status = Literal["PENDING", "IN_PROGRESS", "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"]
 FINAL_STATUSES = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED")
 
@@ -26,12 +29,16 @@ FINAL_STATUSES = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED")
 class Constraints(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """What an answer must respect, and how long the whole deliberation may take."""
+    """What an answer must respect, and how long the deliberation and each round may take.
+
+    A seat silent for `seat_timeout_seconds` in a round abstains; the deliberation goes on.
+    """
 
     rubric: Paragraph = ""
     requirements: Annotated[tuple[Line, ...], Meta(max_length=32)] = ()
     metadata: Annotated[dict[Name, Line], Meta(max_length=32)] = {}
     timeout_seconds: Seconds = 300.0
+    seat_timeout_seconds: Seconds | None = None
 
 
 class DeliberationRequest(
@@ -39,7 +46,8 @@ class DeliberationRequest(
 ):
     """Ask a council. Client to dispatcher on `deliberation.request`; replied to with `Accepted`.
 
-    With a `task_id` of the caller's own, the same request again is answered the same.
+    With a `task_id` of the caller's own, the same request again is answered the same. `closed`
+    asks for one short value on an `answer:` line, as the protocol `vote` always does.
     """
 
     task_description: TaskText
@@ -47,7 +55,16 @@ class DeliberationRequest(
     task_id: TaskId | None = None
     num_agents: Annotated[int, Meta(ge=1, le=MAX_SEATS)] | None = None
     constraints: Constraints = Constraints()
-    protocol: ProtocolName = "independent"
+    protocol: ProtocolName = "ranked"
+    rounds: Annotated[int, Meta(ge=1, le=8, description="of critique and revision")] = 1
+    counting: CountingRule = "borda"
+    quorum: Annotated[int, Meta(ge=1, le=MAX_SEATS, description="answers a round needs")] | None = (
+        None
+    )
+    grace_ms: Annotated[int, Meta(ge=0, le=3_600_000, description="after the quorum")] = 0
+    closed: bool = False
+    samples: Annotated[int, Meta(ge=1, le=256, description="of `vote`, at most")] | None = None
+    reference_answer: Line | None = None
     priority: Priority = 0
     sampling: Sampling = Sampling()
     response_schema: dict[str, Any] | None = None
@@ -80,6 +97,21 @@ class Opened(Struct, frozen=True, kw_only=True):
     deadline_ms: EpochMs
 
 
+class RoundOpened(Struct, frozen=True, kw_only=True):
+    """A further round began; stored by the collector on `deliberation.round.<task_id>`.
+
+    It follows from the first `heard` answers of the stream, so everybody who reads it builds the
+    same prompts.
+    """
+
+    task_id: TaskId
+    round: RoundNumber
+    stage: Stage
+    seats: tuple[Name, ...]
+    heard: Count
+    opened_at_ms: EpochMs
+
+
 class CancelRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """End a deliberation now. Replied to with `Cancelled`."""
 
@@ -107,6 +139,17 @@ class WaitQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     task_id: TaskId
     timeout_seconds: Seconds = 300.0
+
+
+class RecountQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Count the ballots of a finished deliberation again: another rule, or without some seats.
+
+    Answered from the stored events; no model is asked and nothing is stored.
+    """
+
+    task_id: TaskId
+    rule: CountingRule | None = None
+    without: Annotated[tuple[Name, ...], Meta(max_length=MAX_SEATS)] = ()
 
 
 class ListQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

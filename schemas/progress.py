@@ -4,16 +4,17 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from schemas.agent import SeatFailure, Usage
+from schemas.agent import SeatFailure, Stage, Usage
 from schemas.types import Count, EpochMs, LongText, Name, RoundNumber, TaskId
 
 
 class SeatStarted(Struct, frozen=True, kw_only=True, tag_field="event", tag="seat_started"):
-    """An agent took up a seat's request."""
+    """An agent took up a seat's request; `stage` tells what it was asked for."""
 
     task_id: TaskId
     round: RoundNumber
     seat: Name
+    stage: Stage = "propose"
     model: Annotated[str, Meta(max_length=256)] = ""
     engine: Annotated[str, Meta(max_length=64)] = ""
     at_ms: EpochMs = 0

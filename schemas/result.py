@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from schemas.agent import Timing, Usage
-from schemas.deliberation import ProtocolName, Status
+from schemas.agent import Stage, Timing, Usage
+from schemas.deliberation import CountingRule, ProtocolName, Status
 from schemas.types import (
     Count,
     EpochMs,
@@ -44,8 +44,12 @@ class Ranked(Struct, frozen=True, kw_only=True):
     rank: Annotated[int, Meta(ge=1)]
 
 
+NOT_NEEDED = "not_needed"
+"""The code of a seat cut short because the result no longer depended on its answer."""
+
+
 class Failure(Struct, frozen=True, kw_only=True):
-    """A seat that gave no answer, and why; it stays in the denominator."""
+    """A seat that gave no answer in a round, and why; it stays in the denominator."""
 
     seat: Name
     code: Annotated[str, Meta(max_length=64)]
@@ -64,12 +68,70 @@ class Quality(Struct, frozen=True, kw_only=True):
     relevance: Fraction = 0.0
 
 
+class BallotRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one voter did, labels resolved: `ranking` and `approved` name candidates.
+
+    A candidate is `<author_id>#<round it was written in>`. `labels_seed` drew the voter's labels.
+    """
+
+    voter: Name
+    ranking: tuple[str, ...] = ()
+    approved: tuple[str, ...] = ()
+    weight: float = 0.0
+    abstained: str = ""
+    labels_seed: Count = 0
+
+
+class TallyRow(Struct, frozen=True, kw_only=True):
+    """One distinct answer of a `vote`: how many samples gave it, and their summed confidence."""
+
+    answer: Paragraph
+    votes: Count
+    weight: float
+
+
+class StageCost(Struct, frozen=True, kw_only=True):
+    """What one round cost. Times are means over its answers, in milliseconds."""
+
+    round: RoundNumber
+    stage: Stage
+    asked: Count
+    answered: Count
+    usage: Usage = Usage()
+    queued_ms: float = 0.0
+    first_token_ms: float = 0.0
+    total_ms: float = 0.0
+    duration_ms: Count = 0
+
+
+class SeatCost(Struct, frozen=True, kw_only=True):
+    """What one seat cost in one round."""
+
+    seat: Name
+    round: RoundNumber
+    usage: Usage = Usage()
+    timing: Timing = Timing()
+
+
+class ReferenceCheck(Struct, frozen=True, kw_only=True):
+    """How the answers compare to the request's `reference_answer`.
+
+    The oracle gap is what a perfect choice among the answers given would have added.
+    """
+
+    winner_correct: bool = False
+    oracle_correct: bool = False
+    share_correct: Fraction = 0.0
+
+
 class Deliberation(Struct, frozen=True, kw_only=True):
     """All that is known of a deliberation: partial while it runs, whole once it is over.
 
     Body of `deliberation.completed|failed|timeout|cancelled` and of `deliberation.get|wait`.
     `truncated` tells that losing proposals' text was left out to fit the server's
     `max_payload`; `deliberation.get` with `author_id` has each of them.
+    `agreement` is the mean similarity between proposals. `saved_tokens_estimate`: seats cut short
+    and samples not drawn, times the mean completion tokens of those that answered.
     """
 
     task_id: TaskId
@@ -90,6 +152,14 @@ class Deliberation(Struct, frozen=True, kw_only=True):
     truncated: bool = False
     reason: Line = ""
     metadata: dict[Name, Line] = {}
+    counting: CountingRule | None = None
+    agreement: Fraction = 0.0
+    ballots: tuple[BallotRecord, ...] = ()
+    tally: tuple[TallyRow, ...] = ()
+    stages: tuple[StageCost, ...] = ()
+    ledger: tuple[SeatCost, ...] = ()
+    saved_tokens_estimate: Count = 0
+    reference: ReferenceCheck | None = None
 
 
 class Summary(Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ Name = Annotated[
 ]
 EpochMs = Annotated[int, Meta(ge=0, le=2**53, description="milliseconds since 1970, UTC")]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
-RoundNumber = Annotated[int, Meta(ge=0, le=64)]
+RoundNumber = Annotated[int, Meta(ge=0, le=1_024)]
 Priority = Annotated[int, Meta(ge=-100, le=100, description="lower runs first")]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(gt=0.0, le=3600.0)]

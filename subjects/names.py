@@ -12,6 +12,7 @@ GET = "deliberation.get"
 WAIT = "deliberation.wait"
 LIST = "deliberation.list"
 STATS = "deliberation.stats"
+RECOUNT = "deliberation.recount"
 COUNCIL_CREATE = "deliberation.council.create"
 COUNCIL_GET = "deliberation.council.get"
 COUNCIL_LIST = "deliberation.council.list"
@@ -24,6 +25,7 @@ CANCELLED = "deliberation.cancelled"
 PUBLIC_OUTCOMES = (COMPLETED, FAILED, TIMEOUT, CANCELLED)
 
 ANY_OPENED = "deliberation.opened.*"
+ANY_ROUND = "deliberation.round.*"
 ANY_OUTCOME = "deliberation.outcome.*.*"
 ANY_PROGRESS = "deliberation.progress.*"
 ANY_AGENT_REQUEST = "agent.request.*"
@@ -46,6 +48,11 @@ def token(field: str, value: str) -> str:
 def opened(task_id: str) -> str:
     """Where the dispatcher stores, once, that a deliberation exists."""
     return f"deliberation.opened.{token('task_id', task_id)}"
+
+
+def round_opened(task_id: str) -> str:
+    """Where the collector stores that a further round began."""
+    return f"deliberation.round.{token('task_id', task_id)}"
 
 
 def agent_request(queue: str) -> str:
@@ -91,4 +98,6 @@ def task_of(subject: str) -> str | None:
     return None
 
 
-_PER_TASK = frozenset({"deliberation.opened", "agent.response", "deliberation.progress"})
+_PER_TASK = frozenset(
+    {"deliberation.opened", "deliberation.round", "agent.response", "deliberation.progress"}
+)

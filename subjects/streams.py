@@ -62,6 +62,7 @@ def streams(max_age_s: float, max_bytes: int, replicas: int) -> tuple[StreamSpec
             description="every deliberation from request to outcome, in one total order",
             subjects=(
                 names.ANY_OPENED,
+                names.ANY_ROUND,
                 names.ANY_OUTCOME,
                 names.ANY_AGENT_REQUEST,
                 names.ANY_AGENT_RESPONSE,
@@ -90,12 +91,12 @@ def streams(max_age_s: float, max_bytes: int, replicas: int) -> tuple[StreamSpec
 
 
 def dispatch_consumer() -> ConsumerSpec:
-    """Openings whose seats have yet to be asked; shared by all dispatchers."""
+    """Openings and rounds whose seats have yet to be asked; shared by all dispatchers."""
     return ConsumerSpec(
         stream=DELIBERATIONS,
         durable="dispatcher",
-        filters=(names.ANY_OPENED,),
-        description="fan-out of opened deliberations to the seats' queues",
+        filters=(names.ANY_OPENED, names.ANY_ROUND),
+        description="fan-out of opened rounds to the seats' queues",
         max_deliver=-1,
     )
 

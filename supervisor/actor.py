@@ -14,8 +14,8 @@ from actors.engine import Engine
 from actors.nats_bus import NatsBus, connect
 from actors.registry import Registry
 from actors.responder import Responder
-from actors.settings import PoolSettings
 from subjects.streams import streams
+from supervisor import engines
 from supervisor.config import Config
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ async def run(kind: str, config: Config, pool: str, instance: str, stop: asyncio
     `pool` matters to an agent alone. Raises BusError when it cannot begin.
     """
     if kind == "agent":
-        engine = await make_engine(config.pools[pool])
+        engine = await engines.start(config.pools[pool])
         try:
             make = partial(make_agent, config=config, pool=pool, engine=engine, instance=instance)
             return await serve(make, config, f"agent {instance}", stop)
@@ -47,19 +47,6 @@ async def run(kind: str, config: Config, pool: str, instance: str, stop: asyncio
         "registry": lambda bus: Registry(bus, instance, config.limits),
     }
     return await serve(makers[kind], config, f"{kind} {instance}", stop, owner=kind == "registry")
-
-
-async def make_engine(settings: PoolSettings) -> Engine:
-    """Start the engine a pool asks for; the heavy imports happen here and only then."""
-    if settings.engine == "scripted":
-        from actors.scripted_engine import ScriptedEngine  # noqa: PLC0415
-
-        return ScriptedEngine(settings)
-    from actors.models import resolve  # noqa: PLC0415
-    from actors.vllm_engine import VllmEngine  # noqa: PLC0415
-
-    model = await asyncio.to_thread(resolve, settings.model)
-    return await VllmEngine.create(model, settings)
 
 
 def make_agent(bus: Bus, config: Config, pool: str, engine: Engine, instance: str) -> Actor:

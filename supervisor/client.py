@@ -13,7 +13,8 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.bus import Bus, Message, Unavailable
+from actors import history
+from actors.bus import Bus, Message, Record, Unavailable
 from schemas import codec
 from schemas.council import Council, CouncilCreate, CouncilList, CouncilListQuery, CouncilQuery
 from schemas.deliberation import (
@@ -21,9 +22,11 @@ from schemas.deliberation import (
     Accepted,
     Cancelled,
     CancelRequest,
+    CountingRule,
     DeliberationRequest,
     GetQuery,
     ListQuery,
+    RecountQuery,
     StatsQuery,
     WaitQuery,
 )
@@ -84,6 +87,17 @@ class Client:
         query = WaitQuery(task_id=task_id, timeout_seconds=timeout_seconds)
         found = await self.call(names.WAIT, query, Deliberation, timeout_seconds + GRACE_S)
         return await self.whole(found)
+
+    async def recount(
+        self, task_id: str, rule: CountingRule | None = None, without: Sequence[str] = ()
+    ) -> Deliberation:
+        """Return a finished deliberation counted again."""
+        query = RecountQuery(task_id=task_id, rule=rule, without=tuple(without))
+        return await self.call(names.RECOUNT, query, Deliberation)
+
+    async def events(self, task_id: str) -> Sequence[Record]:
+        """Return every stored event of a deliberation, in stream order."""
+        return await history.events(self.bus, task_id)
 
     async def ended(self, task_id: str) -> Deliberation | None:
         """Return the stored outcome, or None while there is none or nobody can be asked."""

@@ -6,7 +6,6 @@ driver, be it kill -9, ends every process of it.
 
 import asyncio
 import logging
-import math
 import os
 import secrets
 import shutil
@@ -14,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
@@ -23,6 +22,7 @@ from typing import Any, Final
 import psutil
 
 from actors.settings import PoolSettings
+from supervisor import engines
 
 CPU: Final = "conclave_cpu"
 """The resource that stands for a machine without GPU: there is 1.0 of it."""
@@ -81,34 +81,11 @@ async def cluster(settings: PoolSettings) -> AsyncIterator[Cluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def engine_environment(settings: PoolSettings) -> Mapping[str, str]:
-    """Return what vLLM and its libraries are told by environment, to be set before their import.
-
-    They speak on loopback only, tell nobody that they run, download nothing (the model is here
-    already), and one engine computes with its share of the processors less one: threads that
-    wait for each other suffer much from one that must wait for everybody else's work.
-    """
-    threads = max(1, math.floor((os.cpu_count() or 1) * min(1.0, settings.cpu_share)) - 1)
-    return {
-        "DO_NOT_TRACK": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": str(threads),
-        "TOKENIZERS_PARALLELISM": "false",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        # One process fewer per engine: the worker lives in the engine's own.
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "VLLM_HOST_IP": "127.0.0.1",
-        "VLLM_LOGGING_LEVEL": "ERROR",
-        "VLLM_NO_USAGE_STATS": "1",
-    }
-
-
 def _started(settings: PoolSettings, folder: str) -> Any:
     # Read at import or by child processes: the environment is the only way to say these.
     os.environ.update(
         {
-            **engine_environment(settings),
+            **engines.environment(settings),
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.agent import Usage
 from schemas.council import Sampling
@@ -116,10 +117,15 @@ async def ask_all(
 async def scaling(client: Client, role: str, task: str, max_tokens: int, seats: int) -> Scaling:
     """Measure T(N)/T(1), one deliberation after the other, on a system that is warm.
 
-    The client's clock counts: from the request to the outcome's event.
+    One round of proposals, since one seat alone holds no vote. The client's clock counts: from
+    the request to the outcome's event.
     """
-    ones = [await _timed(client, request(role, task, max_tokens, 1)) for _ in range(REPEATS)]
-    many = [await _timed(client, request(role, task, max_tokens, seats)) for _ in range(REPEATS)]
+    one, all_seats = (
+        replace(request(role, task, max_tokens, count), protocol="independent", task_id=None)
+        for count in (1, seats)
+    )
+    ones = [await _timed(client, one) for _ in range(REPEATS)]
+    many = [await _timed(client, all_seats) for _ in range(REPEATS)]
     return Scaling(
         role=role,
         one_ms=statistics.median(ms for ms, _ in ones),
@@ -131,6 +137,7 @@ async def scaling(client: Client, role: str, task: str, max_tokens: int, seats: 
 
 
 async def _timed(client: Client, asked: DeliberationRequest) -> tuple[float, Deliberation]:
+    asked = replace(asked, task_id=new_task_id())
     began = time.perf_counter()
     outcome = await deliberate(
         client, asked, CouncilView(role=asked.role, task=asked.task_description), _unseen

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Self
 
-import psutil  # type: ignore[import-untyped] # it has no types of its own
+import psutil  # it has no types of its own
 
 from supervisor.spec import ChildSpec
 

@@ -9,22 +9,13 @@ import logging
 import os
 import sys
 from functools import partial
-from importlib import import_module
-from typing import Any, Final
 
 import msgspec
 
-from actors.engine import Engine, EngineDead
 from actors.models import ResolvedModel
-from actors.scripted_engine import ScriptedEngine
-from actors.settings import PoolSettings
+from supervisor import engines
 from supervisor.actor import EXIT_FAILED, make_agent, serve
 from supervisor.config import Config
-
-CHECK_S: Final = 1.0
-"""How often the engine is asked whether it lives."""
-GIVE_BACK_S: Final = 1.0
-"""How long the agent has, after its engine died, to give back what it had in hand."""
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +47,7 @@ class Replica:
 
     async def _run(self) -> None:
         settings = self._config.pools[self._pool]
-        engine = await _engine(settings, self._model)
+        engine = await engines.start(settings, self._model)
         make = partial(
             make_agent,
             config=self._config,
@@ -64,33 +55,10 @@ class Replica:
             engine=engine,
             instance=self._instance,
         )
-        watching = asyncio.create_task(_exit_with(engine), name="watch engine")
         try:
             code = await serve(make, self._config, f"agent {self._instance}", self._stop)
         except Exception:
             log.exception("agent failed instance=%s", self._instance)
             code = EXIT_FAILED
-        watching.cancel()
         if code:
             os._exit(code)
-
-
-async def _engine(settings: PoolSettings, model: ResolvedModel) -> Engine:
-    """Start the engine in threads, so that Ray hears from this process while a model loads."""
-    if settings.engine == "scripted":
-        return ScriptedEngine(settings)
-    log.info("engine starting model=%s: this takes a while", model.name)
-    module: Any = await asyncio.to_thread(import_module, "actors.vllm_engine")
-    engine: Engine = await module.VllmEngine.create(model, settings)
-    return engine
-
-
-async def _exit_with(engine: Engine) -> None:
-    try:
-        while True:
-            await engine.check()
-            await asyncio.sleep(CHECK_S)
-    except EngineDead as error:
-        log.error("engine is dead, starting anew error=%s", error)  # noqa: TRY400
-        await asyncio.sleep(GIVE_BACK_S)
-        os._exit(EXIT_FAILED)

@@ -1,26 +1,36 @@
-"""What a protocol decides: whom to ask what, when it is over, and who stands where."""
+"""What a protocol decides: what a seat is asked, what comes next, and who stands where."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
-from actors.deliberation import Conclude, State
-from schemas.agent import AgentRequest, AgentResponse
-from schemas.deliberation import Opened
+from actors import prompts
+from actors.deliberation import Conclude, OpenRound, State
+from schemas.agent import AgentResponse, Stage
+from schemas.council import Seat
 
 
-class Ask(Struct, frozen=True):
-    """A request for one seat and the queue of the agents that serve it."""
+class Prompt(Struct, frozen=True):
+    """What one seat is told beside the task: material of the round, instruction, answer's shape."""
 
-    queue: str
-    request: AgentRequest
+    instruction: str
+    materials: tuple[str, ...] = ()
+    schema: dict[str, Any] | None = None
+
+
+def writing(state: State, instruction: str, *materials: str) -> Prompt:
+    """What a seat is told that writes an answer of its own, in the shape the request wants."""
+    request = state.opened.request
+    wanted = prompts.proposal(instruction, closed=request.closed)
+    return Prompt(wanted, materials, request.response_schema)
 
 
 class Place(Struct, frozen=True):
-    """An answer with its score in 0..1."""
+    """An answer with its score in 0..1, and its author's other versions."""
 
     answer: AgentResponse
     score: float
+    versions: tuple[AgentResponse, ...] = ()
 
 
 class Standing(Struct, frozen=True):
@@ -31,14 +41,25 @@ class Standing(Struct, frozen=True):
 
 
 class Rules(Protocol):
-    """One way to deliberate, as pure functions of the events."""
+    """One way to deliberate, as pure functions of the events.
 
-    def asks(self, opened: Opened) -> tuple[Ask, ...]:
-        """The requests that begin the deliberation, one per seat."""
+    When a round is settled (everybody answered, or quorum and grace, or time) is the same for
+    all and stands in `actors/rounds.py`.
+    """
+
+    first: Stage
+    """What every seat is asked in round 0."""
+
+    def prompt(self, state: State, seat: Seat) -> Prompt:
+        """What `seat` is told in the round under way."""
         ...
 
-    def decide(self, state: State) -> Conclude | None:
-        """Whether it is over by what was said; time is not asked about here."""
+    def decided(self, state: State) -> bool:
+        """Whether nothing that is outstanding in this round can change the winner."""
+        ...
+
+    def next(self, state: State) -> OpenRound | Conclude:
+        """What follows now that the round is settled."""
         ...
 
     def standing(self, state: State) -> Standing:

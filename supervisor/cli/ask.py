@@ -8,7 +8,13 @@ import typer
 
 from schemas import codec
 from schemas.council import Sampling
-from schemas.deliberation import Accepted, Constraints, DeliberationRequest
+from schemas.deliberation import (
+    Accepted,
+    Constraints,
+    CountingRule,
+    DeliberationRequest,
+    ProtocolName,
+)
 from schemas.errors import BadMessage, Refused
 from schemas.result import Deliberation
 from supervisor.cli import errors, live, output, results
@@ -38,6 +44,23 @@ def ask(  # noqa: PLR0913, PLR0917 - one for each option
         typer.Option(metavar="FILE", help="Material for the task."),
     ] = None,
     context_text: Annotated[str, typer.Option(metavar="TEXT", help="The same, given here.")] = "",
+    protocol: Annotated[
+        ProtocolName, typer.Option("--protocol", "-p", help="How the council deliberates.")
+    ] = "ranked",
+    rounds: Annotated[
+        int, typer.Option(min=1, max=8, help="Of critique and revision; revised only.")
+    ] = 1,
+    counting: Annotated[CountingRule, typer.Option(help="How ballots are counted.")] = "borda",
+    quorum: Annotated[
+        int | None, typer.Option(min=1, help="Answers that a round needs. [default: all]")
+    ] = None,
+    grace_ms: Annotated[int, typer.Option(min=0, help="Patience after the quorum.")] = 0,
+    closed: Annotated[
+        bool, typer.Option("--closed", help="One short value is wanted, on an `answer:` line.")
+    ] = False,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Most answers drawn by vote. [default: 5 a seat]")
+    ] = None,
     requirement: Annotated[
         list[str] | None,
         typer.Option(metavar="TEXT", help="What an answer must respect; may be repeated."),
@@ -73,6 +96,8 @@ def ask(  # noqa: PLR0913, PLR0917 - one for each option
 
     [bold]id=$(conclave ask "…" --role QA --agents 1 --no-wait); conclave wait $id[/]
 
+    [bold]conclave ask "What is 17 * 3?" --protocol vote[/]
+
     [bold]git diff | conclave ask - --role DEV --requirement "at most five points" --json[/]
     """
     request = DeliberationRequest(
@@ -83,6 +108,13 @@ def ask(  # noqa: PLR0913, PLR0917 - one for each option
         constraints=Constraints(
             rubric=rubric, requirements=tuple(requirement or ()), timeout_seconds=timeout_seconds
         ),
+        protocol=protocol,
+        rounds=rounds,
+        counting=counting,
+        quorum=quorum,
+        grace_ms=grace_ms,
+        closed=closed,
+        samples=samples,
         priority=priority,
         sampling=Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),
         response_schema=_schema(schema),

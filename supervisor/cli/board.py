@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from schemas.agent import Usage
+from schemas.agent import Stage, Usage
 from schemas.deliberation import Accepted
 from schemas.progress import SeatAnswered, SeatFailed, SeatStarted, TextDelta
 from schemas.result import Deliberation
@@ -21,6 +21,8 @@ class SeatView(Struct):
     """One seat, as far as events told. Times are seconds of the view's clock."""
 
     seat: str
+    round: int = 0
+    stage: Stage = "propose"
     persona: str = ""
     state: State = "waiting"
     text: str = ""
@@ -28,6 +30,11 @@ class SeatView(Struct):
     ended: float = 0.0
     usage: Usage = Usage()
     why: str = ""
+
+    def begin_round(self, number: int) -> None:
+        """Forget what the seat said in the round before."""
+        self.round, self.state, self.text = number, "waiting", ""
+        self.began = self.ended = 0.0
 
     def seconds(self, now: float) -> float:
         """Return how long the seat has been writing, or wrote."""
@@ -62,11 +69,13 @@ class CouncilView(Struct):
             self._end(event, now)
             return
         seat = self.seats.setdefault(event.seat, SeatView(seat=event.seat))
+        if event.round > seat.round:
+            seat.begin_round(event.round)
         if not seat.began:
             seat.began = now
         match event:
             case SeatStarted():
-                seat.state = "writing"
+                seat.state, seat.stage = "writing", event.stage
             case TextDelta():
                 # A redelivered seat starts again at 0; overlap is written over.
                 seat.text = seat.text[: event.offset] + event.text
@@ -87,7 +96,10 @@ class CouncilView(Struct):
             )
             seat.state, seat.usage = "answered", ranked.proposal.usage
             seat.text, seat.ended = ranked.proposal.content, seat.ended or now
+        heard = {ranked.proposal.author_id for ranked in outcome.results}
         for failure in outcome.failures:
+            if failure.seat in heard:
+                continue  # silent in one round only
             seat = self.seats.setdefault(failure.seat, SeatView(seat=failure.seat))
             seat.state, seat.why = "failed", f"{failure.code}: {failure.message}"
             seat.ended = seat.ended or now

@@ -14,8 +14,8 @@ from schemas.errors import BadMessage, Refused
 from supervisor.cli import errors, output, text
 from supervisor.cli.files import read_bytes
 from supervisor.cli.options import Common, command
-from supervisor.cli.results import plain_table
 from supervisor.cli.session import ask_once
+from supervisor.cli.tables import plain_table
 
 app = typer.Typer()
 councils = typer.Typer(no_args_is_help=True, help="List, show, create and delete councils.")

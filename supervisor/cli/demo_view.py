@@ -10,10 +10,11 @@ from rich.text import Text
 
 from actors.models import BUNDLED_NAME, DEFAULT_MODEL
 from schemas.agent import Usage
-from schemas.result import AgentStats, Deliberation
+from schemas.result import NOT_NEEDED, AgentStats, Deliberation
 from supervisor.cli import text
 from supervisor.cli.board import CouncilView
-from supervisor.cli.results import STYLE, deliberation, plain_table
+from supervisor.cli.results import STYLE, deliberation
+from supervisor.cli.tables import plain_table
 from supervisor.config import Config
 from supervisor.demo import REPEATS, Scaling
 
@@ -86,8 +87,9 @@ def summary(councils: Sequence[CouncilView]) -> Table:
 
 def _status(known: Deliberation) -> Text:
     status = Text(known.status, STYLE[known.status])
-    if known.failures:
-        status.append(f", {_count(len(known.failures), 'seat')} failed", "red")
+    failed = [failure for failure in known.failures if failure.code != NOT_NEEDED]
+    if failed:
+        status.append(f", {_count(len(failed), 'answer')} missing", "red")
     return status
 
 

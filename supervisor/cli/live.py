@@ -75,7 +75,7 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, str, int]] = set()
 
     def __call__(self, council: CouncilView, event: Event | None) -> None:
         """Print one line for all but pieces of text."""
@@ -85,7 +85,7 @@ class Lines:
                 self._print(council, f"accepted in {council.ack_ms:.1f} ms: {seats}")
             case SeatStarted():
                 who = text.model(event.model, event.engine)
-                self._print(council, f"{event.seat} writes ({who})")
+                self._print(council, f"{event.seat} writes: {event.stage} ({who})")
             case Deliberation():
                 self._tell_ended(council)
                 winner = f", {event.winner_id} won" if event.winner_id else ""
@@ -98,9 +98,10 @@ class Lines:
         """Print a line for each seat that ended since; its own event may come too late."""
         task_id = council.accepted.task_id if council.accepted else ""
         for seat in council.seats.values():
-            if seat.state not in ("answered", "failed") or (task_id, seat.seat) in self._told:
+            told = (task_id, seat.seat, seat.round)
+            if seat.state not in ("answered", "failed") or told in self._told:
                 continue
-            self._told.add((task_id, seat.seat))
+            self._told.add(told)
             if seat.state == "failed":
                 self._print(council, f"{seat.seat} failed: {text.one_line(seat.why, 200)}")
             else:

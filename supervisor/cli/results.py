@@ -6,12 +6,12 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from schemas.deliberation import Status
 from schemas.result import Deliberation, Page, Ranked
-from supervisor.cli import text
+from supervisor.cli import election, text
+from supervisor.cli.tables import plain_table
 
 STYLE: dict[Status, str] = {
     "PENDING": "dim",
@@ -38,7 +38,7 @@ def deliberation(known: Deliberation, task: str = "", *, lines: int = 0) -> Rend
     if winner is not None:
         parts += [_winner(known, winner, lines), ""]
     if known.results:
-        parts.append(ranking(known))
+        parts += [ranking(known), "", *election.vote(known)]
     parts += [_failure(failure.seat, failure.code, failure.message) for failure in known.failures]
     parts += ["", figures(known)]
     head = Text.assemble((known.role, "bold"), "  ", (known.status, f"bold {style}"))
@@ -75,13 +75,6 @@ def _cut(content: Text, lines: int) -> Text:
     if len(rows) > lines:
         shown.append(f"\n… {len(rows) - lines} more lines: conclave get", "dim")
     return shown
-
-
-def plain_table(*, expand: bool = False) -> Table:
-    """Return an empty table with a line under its head and no frame."""
-    return Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", expand=expand
-    )
 
 
 def ranking(known: Deliberation) -> RenderableType:
@@ -121,6 +114,8 @@ def figures(known: Deliberation) -> Text:
     if known.results:
         quality = known.quality
         parts.append(f"diversity {quality.diversity:.2f}, relevance {quality.relevance:.2f}")
+    if known.saved_tokens_estimate:
+        parts.append(f"about {known.saved_tokens_estimate:,} tokens saved by stopping early")
     models = sorted({(r.proposal.model, r.proposal.engine) for r in known.results})
     parts += [text.model(model, engine) for model, engine in models]
     return Text("  ·  ".join(parts), "dim")

@@ -10,8 +10,8 @@ from rich.text import Text
 from schemas.result import Stats
 from supervisor.cli import errors, output, text
 from supervisor.cli.options import Common, command
-from supervisor.cli.results import plain_table
 from supervisor.cli.session import ask_once
+from supervisor.cli.tables import plain_table
 
 app = typer.Typer()
 

@@ -65,7 +65,7 @@ def _line(event: Event) -> Text:
     when = (time.strftime("%H:%M:%S "), "dim")
     match event:
         case SeatStarted():
-            what = (f"{event.seat} started on {text.plain(event.model)}", "")
+            what = (f"{event.seat} began to {event.stage} on {text.plain(event.model)}", "")
         case TextDelta():
             what = (f"{event.seat} {text.one_line(event.text, 200)}", "dim")
         case SeatAnswered():

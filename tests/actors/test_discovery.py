@@ -22,7 +22,7 @@ SERVICES = {
 }
 SUBJECTS = {
     "conclave-dispatcher": {names.REQUEST, names.CANCEL},
-    "conclave-responder": {names.GET, names.WAIT, names.LIST, names.STATS},
+    "conclave-responder": {names.GET, names.WAIT, names.LIST, names.RECOUNT, names.STATS},
     "conclave-registry": {
         names.COUNCIL_CREATE,
         names.COUNCIL_GET,

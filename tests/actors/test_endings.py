@@ -160,7 +160,7 @@ class TestFailures:
         await system.agent(Refusing("bad_schema"))
         task_id = (await system.client.ask()).task_id
         result = await system.client.outcome(task_id)
-        assert (result.status, result.reason) == ("FAILED", "every seat failed")
+        assert (result.status, result.reason) == ("FAILED", "no seat proposed anything")
         assert (result.winner_id, len(result.failures)) == (None, 3)
         assert system.client.outcomes[task_id][0][0] == names.FAILED
 

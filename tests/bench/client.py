@@ -136,7 +136,7 @@ class Load:
 async def _until(moment: float) -> None:
     """Sleep, and for the last two milliseconds stay awake: uvloop's timers count milliseconds."""
     await asyncio.sleep(max(0.0, moment - time.perf_counter() - 0.002))
-    while time.perf_counter() < moment:  # noqa: ASYNC110 - no event: this is about time
+    while time.perf_counter() < moment:
         await asyncio.sleep(0)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from actors.bus import Bus, Message
 from actors.nats_bus import connect
@@ -68,19 +68,23 @@ class Council:
         self, task: str, seats: int, *, max_tokens: int, seed: int, context: str = ""
     ) -> Deliberation:
         """Ask the first `seats` seats; return the public outcome, which must be complete."""
-        request = DeliberationRequest(
-            task_description=task,
-            role=ROLE,
+        over = await self.deliberate(
+            task,
             num_agents=seats,
+            protocol="independent",
             context=context,
             sampling=Sampling(max_tokens=max_tokens, seed=seed),
         )
-        accepted = decode(Accepted, await self._call(names.REQUEST, request))
-        async with asyncio.timeout(SECONDS):
-            over = await self._future(accepted.task_id)
         if over.status != "COMPLETED" or over.failures:
             raise RuntimeError(f"{over.status}: {over.reason} {over.failures}")
         return over
+
+    async def deliberate(self, task: str, **fields: Any) -> Deliberation:
+        """Ask with any fields of the request; return the public outcome, whatever it is."""
+        request = DeliberationRequest(task_description=task, role=ROLE, **fields)
+        accepted = decode(Accepted, await self._call(names.REQUEST, request))
+        async with asyncio.timeout(SECONDS):
+            return await self._future(accepted.task_id)
 
     async def asked(self, task_id: str, seats: int) -> list[AgentRequest]:
         """Return what the seats of the newest deliberation were really sent, in seat order."""

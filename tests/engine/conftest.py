@@ -19,7 +19,7 @@ from actors.models import BUNDLED_FOLDER, resolve
 from actors.settings import PoolSettings
 from schemas.agent import ChatMessage
 from schemas.council import Sampling
-from supervisor.cluster import engine_environment
+from supervisor.engines import environment
 
 TUNED = "TUNED"
 SLOTS = 4
@@ -82,6 +82,7 @@ def settings(adapter_folder: Path) -> PoolSettings:
     return PoolSettings(
         max_concurrency=SLOTS,
         max_model_len=LIMIT,
+        max_batched_tokens=LIMIT,
         kv_cache_mib=128,
         default_max_tokens=24,
         max_lora_rank=8,
@@ -93,7 +94,7 @@ def settings(adapter_folder: Path) -> PoolSettings:
 def engine_variables(settings: PoolSettings) -> Iterator[None]:
     """The environment of an engine, for the engine's tests only."""
     before = dict(os.environ)
-    os.environ.update(engine_environment(settings))
+    os.environ.update(environment(settings))
     yield
     os.environ.clear()
     os.environ.update(before)

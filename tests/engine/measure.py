@@ -17,7 +17,7 @@ from actors.models import resolve
 from actors.prompts import PROPOSE, chat, seat_block, task_block
 from actors.settings import PoolSettings
 from schemas.council import Sampling
-from supervisor.cluster import engine_environment
+from supervisor.engines import environment
 
 ROUNDS = 5
 COUNCILS = (1, 3, 15)
@@ -90,7 +90,7 @@ async def abort(engine: Any) -> None:
 
 async def main(model: str) -> None:
     settings = PoolSettings()
-    os.environ.update(engine_environment(settings))
+    os.environ.update(environment(settings))
     begun = time.perf_counter()
     module = import_module("actors.vllm_engine")
     imported = time.perf_counter() - begun

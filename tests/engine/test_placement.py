@@ -67,7 +67,7 @@ class Driver:
     async def gone_in(self) -> float:
         """Seconds until nothing is left."""
         begun = time.monotonic()
-        while self.all() or self.process.poll() is None:  # noqa: ASYNC110 - no one tells
+        while self.all() or self.process.poll() is None:
             await asyncio.sleep(0.1)
         return time.monotonic() - begun
 
@@ -107,7 +107,7 @@ async def test_a_replica_that_dies_is_back_and_a_killed_driver_takes_all_with_it
     victim = driver.replicas()[0]
     victim.kill()
     async with asyncio.timeout(PATIENCE_S):
-        while lives(victim) or len(driver.replicas()) < REPLICAS:  # noqa: ASYNC110 - no one tells
+        while lives(victim) or len(driver.replicas()) < REPLICAS:
             await asyncio.sleep(0.1)
     await driver.ready()
     driver.process.kill()

@@ -44,7 +44,13 @@ def test_no_more_context_than_the_model_was_made_for(model: ResolvedModel):
 
 
 def test_every_slot_finds_room_in_a_batch(model: ResolvedModel):
-    assert told(model, max_batched_tokens=8, max_concurrency=64)["max_num_batched_tokens"] == 64
+    tight = told(model, on_cpu=False, max_batched_tokens=8, max_concurrency=64)
+    assert tight["max_num_batched_tokens"] == 64
+
+
+def test_a_cpu_reads_every_prompt_in_one_step(model: ResolvedModel):
+    cpu = told(model, max_batched_tokens=8, max_model_len=512)
+    assert (cpu["enable_chunked_prefill"], cpu["max_num_batched_tokens"]) == (False, 512)
 
 
 def test_a_folder_without_an_adapter_is_named(model: ResolvedModel, tmp_path: Path):

@@ -80,7 +80,7 @@ async def test_a_cancelled_task_is_aborted_in_the_engine(engine):
 
 async def unfinished(engine, requests: int) -> None:
     """Wait until so many requests are in the engine."""
-    while engine._llm.get_num_unfinished_requests() < requests:  # noqa: ASYNC110 - no one tells
+    while engine._llm.get_num_unfinished_requests() < requests:
         await asyncio.sleep(0.01)
 
 
@@ -174,11 +174,21 @@ async def test_seats_that_arrive_at_once_read_their_common_prefix_once(engine):
     assert sorted(usage.cached_tokens for usage in usages)[1] >= 0.9 * shared
 
 
+async def test_seeded_prompts_that_fill_more_than_one_step_harm_nobody(engine):
+    def seat(number: int):
+        own = ChatMessage(role="user", content=f"fact {number} " * 70)
+        return asked("", messages=(own,), sampling=Sampling(max_tokens=4, seed=number))
+
+    answers = await asyncio.gather(*(said(engine, seat(n)) for n in range(2 * SLOTS)))
+    assert sum(last.usage.prompt_tokens for _, last in answers) > 2 * LIMIT
+    assert all(last.usage.completion_tokens for _, last in answers)
+
+
 async def test_a_queue_with_an_adapter_speaks_with_its_own_voice(engine):
     plain = asked("Name a risk.", sampling=Sampling(max_tokens=12, temperature=0.0))
     tuned = asked("Name a risk.", queue=TUNED, sampling=plain.sampling)
-    (without, _), (within, _) = await asyncio.gather(said(engine, plain), said(engine, tuned))
-    assert within != without
+    texts = [(await said(engine, each))[0] for each in (plain, tuned, plain)]
+    assert texts[0] == texts[2] != texts[1]
 
 
 async def test_equal_names_of_requests_do_not_meet(engine):

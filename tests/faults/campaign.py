@@ -106,7 +106,7 @@ async def _kill(system: RunningSystem, victim: str, witness: Bus) -> float | Non
     process = psutil.Process(pid)
     begun = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    while _alive(process):  # noqa: ASYNC110 - the kernel sets no event of ours
+    while _alive(process):
         await asyncio.sleep(0.005)
     while time.monotonic() < begun + BACK_S:
         if await _answers(witness, victim):

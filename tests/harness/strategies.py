@@ -47,7 +47,7 @@ def message(kind: Any) -> st.SearchStrategy[Any]:
     return _of(inspect.type_info(kind))
 
 
-def _of(info: Any) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0911 - one case a type
+def _of(info: Any) -> st.SearchStrategy[Any]:
     match info:
         case inspect.Metadata():
             return _of(info.type)

@@ -83,8 +83,12 @@ class Client:
         return Reply(reply.headers, reply.body)
 
     async def ask(self, role: str = "DEV", **request: Any) -> Accepted:
-        """Open a deliberation that must be accepted."""
-        request = {"task_description": "Add retries to the billing client", "role": role} | request
+        """Open a deliberation that must be accepted; in one round unless told otherwise."""
+        request = {
+            "task_description": "Add retries to the billing client",
+            "role": role,
+            "protocol": "independent",
+        } | request
         reply = await self.call(names.REQUEST, request)
         assert reply.error is None, reply.error
         return decode(Accepted, reply.raw)

@@ -25,7 +25,7 @@ def measuring():
 
 
 @pytest.fixture(scope="session")
-def engine(measuring):  # noqa: ARG001
+def engine(measuring):
     pytest.importorskip("vllm")
     if not (NANO / "model.safetensors").exists():
         pytest.skip("the bundled model is not there")

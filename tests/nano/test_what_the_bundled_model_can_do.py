@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("measuring")
 
 
 @pytest.fixture(scope="session")
-def lexicon(measuring):  # noqa: ARG001
+def lexicon(measuring):
     from corpus.words import Lexicon
 
     return Lexicon("held")

@@ -55,7 +55,7 @@ def marked(mark: str) -> list[int]:
 async def eventually(true: Callable[[], bool], within_s: float = 10.0) -> None:
     """Return as soon as `true` is; for what cannot be waited for otherwise (other processes)."""
     async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110 - there is no event in another process
+        while not true():
             await asyncio.sleep(0.01)
 
 

@@ -1,6 +1,5 @@
 """A deliberation folded from its events: what counts, when it is over, and who is first."""
 
-from functools import reduce
 from itertools import permutations
 
 import pytest
@@ -9,11 +8,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors import outcome
-from actors.deliberation import Conclude, State, begin, end, respond
+from actors.deliberation import Conclude, State, end, respond
 from actors.protocols import PROTOCOLS
+from actors.rounds import asks, decide
 from schemas.agent import AgentResponse
 from schemas.council import Sampling, Seat
-from tests.harness.builders import TASK, answer, failure, opened
+from tests.harness.builders import TASK, after, answer, begun, failure, opened
 
 RULES = PROTOCOLS["independent"]
 KEYS = "Give each payment an idempotency key so that a retry cannot charge twice."
@@ -21,39 +21,39 @@ KEYS_TOO = "Give each payment an idempotency key and retry with it."
 ODD = "Bananas ripen faster beside apples."
 
 
-def after(*events: AgentResponse, seats: int = 3) -> State:
-    return reduce(respond, events, begin(opened(seats)))
+def decided(state: State) -> object:
+    return decide(state, 2_000).command
 
 
 def test_a_new_deliberation_waits():
-    assert RULES.decide(after()) is None
+    assert decided(after()) is None
 
 
 def test_it_waits_while_one_seat_is_silent():
-    assert RULES.decide(after(answer("s1"), failure("s2"))) is None
+    assert decided(after(answer("s1"), failure("s2"))) is None
 
 
 def test_it_is_complete_when_every_seat_has_answered():
-    assert RULES.decide(after(*map(answer, ("s1", "s2", "s3")))) == Conclude("COMPLETED")
+    assert decided(after(*map(answer, ("s1", "s2", "s3")))) == Conclude("COMPLETED")
 
 
 def test_one_seat_alone_is_enough_when_one_was_asked():
-    assert RULES.decide(after(answer("s1"), seats=1)) == Conclude("COMPLETED")
+    assert decided(after(answer("s1"), seats=1)) == Conclude("COMPLETED")
 
 
 def test_a_failed_seat_is_not_waited_for():
     state = after(answer("s1"), failure("s2"), answer("s3"))
-    assert RULES.decide(state) == Conclude("COMPLETED")
+    assert decided(state) == Conclude("COMPLETED")
 
 
 def test_it_has_failed_when_every_seat_has():
     state = after(*map(failure, ("s1", "s2", "s3")))
-    assert RULES.decide(state) == Conclude("FAILED", "every seat failed")
+    assert decided(state) == Conclude("FAILED", "no seat proposed anything")
 
 
 def test_the_first_answer_of_a_seat_counts():
     state = after(answer("s1", "first"), answer("s1", "second"), failure("s1"))
-    assert state.answer_of("s1", 0).content == "first"
+    assert state.answers_in(0)[0].content == "first"
     assert state.ignored == 2
 
 
@@ -65,12 +65,12 @@ def test_a_stranger_changes_nothing():
 def test_an_answer_to_a_round_that_was_not_asked_changes_nothing():
     ahead = [answer("s1", round=number) for number in range(1, 5)]
     assert after(*ahead) == replace(after(), ignored=4)
-    assert RULES.decide(after(*ahead)) is None
+    assert decided(after(*ahead)) is None
 
 
 def test_what_comes_after_the_end_changes_nothing():
     over = end(after(answer("s1")))
-    assert respond(over, answer("s2")) == replace(over, ignored=1)
+    assert respond(over, answer("s2"), 2_000) == replace(over, ignored=1)
 
 
 ANSWERS = (answer("s1", KEYS), answer("s2", KEYS_TOO), answer("s3", ODD), failure("s4"))
@@ -145,18 +145,18 @@ def test_every_seat_is_asked_once_on_its_queue():
     asked = replace(
         opened(), seats=(*opened().seats, Seat(id="guest", persona="p", queue="elsewhere"))
     )
-    asks = RULES.asks(asked)
-    assert [(each.queue, each.request.seat) for each in asks] == [
+    made = asks(begun(asked))
+    assert [(each.queue, each.request.seat) for each in made] == [
         ("DEV", "s1"),
         ("DEV", "s2"),
         ("DEV", "s3"),
         ("elsewhere", "guest"),
     ]
-    assert {each.request.deadline_ms for each in asks} == {301_000}
+    assert {each.request.deadline_ms for each in made} == {301_000}
 
 
 def test_seats_share_all_of_the_prompt_but_their_own_lines():
-    first, *others = [each.request.messages for each in RULES.asks(opened(context="long " * 500))]
+    first, *others = [each.request.messages for each in asks(begun(opened(context="long " * 500)))]
     for messages in others:
         assert messages[0] == first[0]
         shared = messages[1].content.partition("# Your seat")[0]
@@ -165,16 +165,16 @@ def test_seats_share_all_of_the_prompt_but_their_own_lines():
 
 
 def test_a_seed_follows_from_task_and_seat():
-    seeds = [each.request.sampling.seed for each in RULES.asks(opened())]
+    seeds = [each.request.sampling.seed for each in asks(begun(opened()))]
     assert len(set(seeds)) == 3
-    assert seeds == [each.request.sampling.seed for each in RULES.asks(opened())]
-    assert seeds != [each.request.sampling.seed for each in RULES.asks(opened(task_id="t-2"))]
+    assert seeds == [each.request.sampling.seed for each in asks(begun(opened()))]
+    assert seeds != [each.request.sampling.seed for each in asks(begun(opened(task_id="t-2")))]
 
 
 @pytest.mark.parametrize("seed", [7, 2**31 - 1])
 def test_a_callers_seed_is_counted_up_by_seat(seed: int):
-    asks = RULES.asks(opened(sampling=Sampling(seed=seed)))
-    assert [each.request.sampling.seed for each in asks] == [
+    made = asks(begun(opened(sampling=Sampling(seed=seed))))
+    assert [each.request.sampling.seed for each in made] == [
         (seed + number) % 2**31 for number in range(3)
     ]
 
@@ -182,5 +182,5 @@ def test_a_callers_seed_is_counted_up_by_seat(seed: int):
 def test_what_the_caller_asks_stands_over_the_seats_own_sampling():
     own = Sampling(temperature=0.1, max_tokens=50, seed=5, stop=("END",))
     base = opened(1, sampling=Sampling(temperature=0.9))
-    asked = RULES.asks(replace(base, seats=(Seat(id="s1", persona="p", sampling=own),)))
+    asked = asks(begun(replace(base, seats=(Seat(id="s1", persona="p", sampling=own),))))
     assert asked[0].request.sampling == replace(own, temperature=0.9)

@@ -1,23 +1,16 @@
 """The one result: what it tells of seats, and that it always fits into a message."""
 
-from functools import reduce
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors import outcome
-from actors.deliberation import State, begin, respond
-from schemas.agent import AgentResponse, Usage
+from schemas.agent import Usage
 from schemas.codec import decode
 from schemas.deliberation import Constraints
 from schemas.result import Deliberation, Failure
-from tests.harness.builders import answer, failure, opened
-
-
-def after(*events: AgentResponse, seats: int = 3, **request: object) -> State:
-    return reduce(respond, events, begin(opened(seats, **request)))
+from tests.harness.builders import after, answer, failure
 
 
 def test_a_complete_result_names_winner_order_and_time():
@@ -50,8 +43,8 @@ def test_silent_seats_are_no_failures_while_it_runs():
 
 
 def test_nobodys_answer_is_a_result_without_winner():
-    result = outcome.result(after(failure("s1"), seats=1), "FAILED", 2_000, "every seat failed")
-    assert (result.winner_id, result.results, result.reason) == (None, (), "every seat failed")
+    result = outcome.result(after(failure("s1"), seats=1), "FAILED", 2_000, "no seat proposed")
+    assert (result.winner_id, result.results, result.reason) == (None, (), "no seat proposed")
 
 
 def test_tokens_of_every_seat_are_summed_up():

@@ -207,8 +207,8 @@ def test_what_is_not_given_leaves_no_empty_heading():
 
 
 def test_peers_text_is_fenced_by_a_marker():
-    block = prompts.material_block("Proposals", [("A", ">>> out"), ("B", "two")], "9f")
-    assert block == "# Proposals\n<<<9f A\n>>> out\n>>>9f\n<<<9f B\ntwo\n>>>9f"
+    block = prompts.material_block("Proposals", [("A", ">>>9f out"), ("B", "two")], "9f")
+    assert block == "# Proposals\n<<<9f A\n> > >9f out\n>>>9f\n<<<9f B\ntwo\n>>>9f"
 
 
 @pytest.mark.parametrize("code", HTTP_LIKE)

@@ -1,0 +1,49 @@
+"""Who still has the floor: turns are cut short when their round or their deliberation is past."""
+
+import asyncio
+import sys
+from collections import OrderedDict, defaultdict
+from collections.abc import Coroutine
+from typing import Any
+
+KEPT = 10_000
+"""Tasks remembered as past; a turn of an older one ends at its deadline at the latest."""
+
+OVER = sys.maxsize
+"""All rounds of a deliberation that is over are past."""
+
+
+class Floor:
+    """The turns being taken, and which rounds of which tasks are past."""
+
+    def __init__(self) -> None:
+        self._past: OrderedDict[str, int] = OrderedDict()
+        self._speaking: defaultdict[str, dict[asyncio.Future[None], int]] = defaultdict(dict)
+
+    def past(self, task_id: str, round_number: int) -> bool:
+        """Whether nobody waits for this turn any more."""
+        return round_number < self._past.get(task_id, 0)
+
+    def close(self, task_id: str, before: int = OVER) -> None:
+        """Let the rounds before `before` be past, and cut short who still speaks in one."""
+        self._past[task_id] = max(before, self._past.get(task_id, 0))
+        self._past.move_to_end(task_id)
+        if len(self._past) > KEPT:
+            self._past.popitem(last=False)
+        for turn, round_number in self._speaking.get(task_id, {}).items():
+            if round_number < before:
+                turn.cancel()
+
+    async def give(self, task_id: str, round_number: int, turn: Coroutine[Any, Any, None]) -> None:
+        """Run a turn to its end, or until it is past, which is an end like any other."""
+        speaking = asyncio.ensure_future(turn)
+        self._speaking[task_id][speaking] = round_number
+        try:
+            await speaking
+        except asyncio.CancelledError:
+            if not self.past(task_id, round_number):
+                raise
+        finally:
+            del self._speaking[task_id][speaking]
+            if not self._speaking[task_id]:
+                del self._speaking[task_id]
