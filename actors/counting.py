@@ -8,7 +8,7 @@ Every rule scores in 0..1. Ties are left to the caller (`actors/protocols/ranked
 then log-probability, then seat order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 from msgspec import Struct
@@ -118,8 +118,9 @@ def _copeland(
 ) -> dict[str, Bounds]:
     low = dict.fromkeys(candidates, 0.0)
     high = dict.fromkeys(candidates, 0.0)
+    places = [{name: place for place, name in enumerate(each.ranking)} for each in ballots]
     for one, other in combinations(candidates, 2):
-        margin = _margin(one, other, ballots)
+        margin = _margin(one, other, places)
         still = sum(one in open_to and other in open_to for open_to in outstanding)
         low[one] += _duel(margin - still)
         high[one] += _duel(margin + still)
@@ -129,12 +130,12 @@ def _copeland(
     return {name: Bounds(low[name] / rivals, high[name] / rivals) for name in candidates}
 
 
-def _margin(one: str, other: str, ballots: Sequence[Ballot]) -> int:
-    margin = 0
-    for ballot in ballots:
-        if one in ballot.ranking and other in ballot.ranking:
-            margin += 1 if ballot.ranking.index(one) < ballot.ranking.index(other) else -1
-    return margin
+def _margin(one: str, other: str, places: Sequence[Mapping[str, int]]) -> int:
+    return sum(
+        1 if ballot[one] < ballot[other] else -1
+        for ballot in places
+        if one in ballot and other in ballot
+    )
 
 
 def _duel(margin: int) -> float:

@@ -127,6 +127,9 @@ class Dispatcher:
         if request.quorum is not None and request.quorum > len(seats):
             text = f"a quorum of {request.quorum} cannot be reached with {len(seats)} seats"
             raise Refused("bad_request", text, "$.quorum")
+        if request.samples is not None and request.samples < len(seats):
+            text = f"{request.samples} samples are fewer than the {len(seats)} seats asked"
+            raise Refused("bad_request", text, "$.samples")
         opened_at_ms = self._clock()
         return Opened(
             task_id=request.task_id or self._new_id(),

@@ -94,7 +94,7 @@ def _result(
         ),
         stages=ledger.stages(state, now_ms),
         ledger=ledger.seats(state),
-        saved_tokens_estimate=ledger.saved_tokens(state) if final else 0,
+        saved_tokens_estimate=ledger.saved_tokens(state) if status == "COMPLETED" else 0,
         reference=_reference(state, proposals),
     )
 
