@@ -123,6 +123,7 @@ class Ledger:
                 task_description=f"Keep {task_id} whatever dies",
                 role=self._role,
                 num_agents=self._seats,
+                protocol="independent",
                 constraints=Constraints(timeout_seconds=self._timeout_s),
             )
         )
