@@ -39,7 +39,7 @@ BARE = ("echo", "publish")
 STORE = StreamSpec(name="BENCH", subjects=("bench.store",), description="the floor's own stream")
 REQUEST = (
     '{"task_description": "Add retries with back-off to the billing client",'
-    ' "role": "DEV", "num_agents": %d}'
+    ' "role": "DEV", "protocol": "independent", "num_agents": %d}'
 )
 KINDS = {
     "echo": (ECHO, REQUEST % 1),
