@@ -17,6 +17,8 @@ _HOMES = {
     "wait": "deliberations",
     "list": "deliberations",
     "cancel": "deliberations",
+    "show": "history",
+    "recount": "history",
     "watch": "watch",
     "councils": "councils",
     "stats": "stats",
