@@ -55,7 +55,7 @@ async def measure(options: Options) -> Result:
         )
         for row in rows
         if (limit := LIMITS.get(row["seats"]))
-        for ratio in (("T(N)/T(1)",) if row["model"] == "untrained" else ("per token",))
+        for ratio in (("T(N)/T(1)",) if row["model"] != "bundled" else ("per token",))
     ]
     notes = (
         (

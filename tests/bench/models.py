@@ -15,18 +15,19 @@ from actors.models import BUNDLED_FOLDER
 MAKER = Path(__file__).parents[1] / "engine" / "untrained.py"
 
 
-def untrained() -> Path:
+def untrained(scale: int = 1) -> Path:
     """Return the folder of a model of random weights, making it if it is not there yet."""
     version = zlib.crc32(MAKER.read_bytes())
-    folder = Path(tempfile.gettempdir()) / f"conclave-untrained-{version:08x}"
+    folder = Path(tempfile.gettempdir()) / f"conclave-untrained-{version:08x}-{scale}"
     if not any(folder.glob("*.safetensors")):
-        subprocess.run([sys.executable, str(MAKER), str(folder)], check=True, capture_output=True)
+        made = [sys.executable, str(MAKER), str(folder), str(scale)]
+        subprocess.run(made, check=True, capture_output=True)
     return folder
 
 
 def available() -> dict[str, Path]:
     """Return every model there is, by the name that stands in the tables."""
-    found = {"untrained": untrained()}
+    found = {"untrained": untrained(), "untrained 50M": untrained(4)}
     if (BUNDLED_FOLDER / "config.json").is_file():
         found["bundled"] = BUNDLED_FOLDER
     return found

@@ -1,4 +1,6 @@
-"""`python untrained.py FOLDER`: a tiny Qwen3 of random weights, with a tokenizer and a template.
+"""`python untrained.py FOLDER [SCALE]`: a small Qwen3 of random weights, tokenizer and template.
+
+Scale 1 has 1.3 million parameters, scale 4 about 50 million.
 
 It proves transport, scheduling and formats; never the quality of an answer.
 """
@@ -39,17 +41,17 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return whole
 
 
-def main(folder: str) -> None:
+def main(folder: str, scale: int = 1) -> None:
     words = tokenizer()
     words.save_pretrained(folder)
     torch.manual_seed(0)
     shape = Qwen3Config(
         vocab_size=WORDS,
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
+        hidden_size=128 * scale,
+        intermediate_size=384 * scale,
+        num_hidden_layers=4 * scale,
+        num_attention_heads=4 * scale,
+        num_key_value_heads=2 * scale,
         head_dim=32,
         max_position_embeddings=2_048,
         tie_word_embeddings=False,
@@ -62,4 +64,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(int, sys.argv[2:]))
