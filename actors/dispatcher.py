@@ -1,7 +1,8 @@
 """Dispatcher: takes requests in, and asks the seats.
 
 Listens on `deliberation.request` and `deliberation.cancel`; stores `deliberation.opened.<task>`
-once; reads it back through a durable consumer and stores one `agent.request.<queue>` per seat.
+once; reads it, and the collector's `deliberation.round.<task>`, through a durable consumer and
+stores one `agent.request.<queue>` per seat asked.
 Keeps no state but a cache of the councils. A crash between opening and asking loses nothing: the
 opening is delivered again, and message ids remove doubles. Run as many as you like.
 """
