@@ -25,7 +25,6 @@ FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 ESCALATED: Final = 70
-INTERRUPTED: Final = 130
 
 EXPECTED = (
     Refused,

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from actors.settings import BusSettings
 from supervisor.nats_server import binary
 
@@ -71,7 +73,10 @@ class Server:
 
     def pause(self) -> None:
         """It hangs: connections stay open and nothing answers."""
-        os.kill(self._pid(), signal.SIGSTOP)
+        server = psutil.Process(self._pid())
+        server.suspend()
+        while server.status() != psutil.STATUS_STOPPED:  # the signal takes effect a moment later
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """The end of `pause`; harmless at any other time."""
