@@ -20,6 +20,7 @@ CERTAIN = 0.95
 """Stop when the leader is ahead for good with this probability (the default of the paper)."""
 
 _LINE = re.compile(r"^[^\w\n]*answer[^\w\n]*[:=]\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
+_FENCED = re.compile(r"^```(?:json)?[ \t]*\n(.*?)^```[ \t]*$", re.I | re.M | re.S)
 _NUMBER = re.compile(r"([-+]?)([0-9]{1,3}(?:[,_ ][0-9]{3})+|[0-9]*)(?:\.([0-9]+))?")
 
 
@@ -35,7 +36,8 @@ class Tallied(Struct, frozen=True):
 def extract(text: str) -> str | None:
     """The answer in a text: JSON field `answer`, a whole JSON value, or the last `answer:` line.
 
-    None when there is none; such a sample abstains.
+    JSON may stand in a Markdown code fence, as many models put it. None when there is no answer;
+    such a sample abstains.
     """
     value = _json(text)
     if isinstance(value, dict) and "answer" in value:
@@ -49,7 +51,7 @@ def extract(text: str) -> str | None:
 
 def _json(text: str) -> object:
     try:
-        return json.loads(text)
+        return json.loads([text, *_FENCED.findall(text)][-1])
     except (ValueError, RecursionError):
         return None
 

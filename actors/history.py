@@ -87,8 +87,7 @@ def _told(until: Record | None) -> tuple[float, int | None]:
     if until is None or not until.subject.startswith("deliberation.outcome."):
         return math.inf, None
     ended = decode(Deliberation, until.body)
-    cut = ended.truncated and not ended.ledger
-    return len(ended.stages), None if cut else len(ended.ledger)
+    return len(ended.stages), ended.heard
 
 
 def _is_round(record: Record) -> bool:

@@ -67,6 +67,7 @@ def _result(
         protocol=request.protocol,
         status=status,
         seats=tuple(seat.id for seat in opened.seats),
+        heard=len(state.answers),
         results=tuple(
             Ranked(proposal=_proposal(place, request.role), score=place.score, rank=rank)
             for rank, place in enumerate(standing.places, 1)

@@ -130,6 +130,7 @@ class Deliberation(Struct, frozen=True, kw_only=True):
     Body of `deliberation.completed|failed|timeout|cancelled` and of `deliberation.get|wait`.
     `truncated` tells that losing proposals' text was left out to fit the server's
     `max_payload`; `deliberation.get` with `author_id` has each of them.
+    `heard` answers of the stream, failures included, and `stages` rounds are what it was told from.
     `agreement` is the mean similarity between proposals. `saved_tokens_estimate`: seats cut short
     and samples not drawn, times the mean completion tokens of those that answered.
     """
@@ -139,6 +140,7 @@ class Deliberation(Struct, frozen=True, kw_only=True):
     protocol: ProtocolName
     status: Status
     seats: tuple[Name, ...] = ()
+    heard: Count = 0
     results: tuple[Ranked, ...] = ()
     winner_id: Name | None = None
     winner_reason: Paragraph = ""
