@@ -104,6 +104,11 @@ test-fast *args: ready
 bench *args: ready
     python tests/bench/run.py "$@"
 
+# every protocol on closed questions at equal budgets, and one planted broken seat
+[group('test')]
+bench-protocols *args: ready
+    python tests/bench/run.py protocols broken_seat "$@"
+
 # kill -9 under load: nothing lost, nothing doubled
 [group('test')]
 faults *args: ready

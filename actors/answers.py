@@ -20,7 +20,7 @@ CERTAIN = 0.95
 """Stop when the leader is ahead for good with this probability (the default of the paper)."""
 
 _LINE = re.compile(r"^[^\w\n]*answer[^\w\n]*[:=]\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
-_FENCED = re.compile(r"^```(?:json)?[ \t]*\n(.*?)^```[ \t]*$", re.I | re.M | re.S)
+_FENCED = re.compile(r"(?ims)^```(?:json)?[ \t]*\n(.*?)^```[ \t]*$")
 _NUMBER = re.compile(r"([-+]?)([0-9]{1,3}(?:[,_ ][0-9]{3})+|[0-9]*)(?:\.([0-9]+))?")
 
 

@@ -22,11 +22,11 @@ SECONDS = 120.0
 
 
 class Council:
-    """A council of `size` seats, and a client of it."""
+    """A council of `size` seats, or of `seats`, and a client of it."""
 
-    def __init__(self, nats: BusSettings, size: int) -> None:
+    def __init__(self, nats: BusSettings, size: int = 0, seats: tuple[Seat, ...] = ()) -> None:
         self._nats = nats
-        self._size = size
+        self._seats = seats or tuple(map(_seat, range(1, size + 1)))
         self._bus: Bus
         self._over: dict[str, asyncio.Future[Deliberation]] = {}
 
@@ -34,13 +34,7 @@ class Council:
         self._bus = await connect(self._nats, "bench council")
         for subject in names.PUBLIC_OUTCOMES:
             await self._bus.serve(subject, self._on_over)
-        seats = tuple(
-            Seat(
-                id=f"seat-{number:02d}", persona=f"engineer {number} who cares for {_focus(number)}"
-            )
-            for number in range(1, self._size + 1)
-        )
-        await self._call(names.COUNCIL_CREATE, CouncilCreate(role=ROLE, seats=seats))
+        await self._call(names.COUNCIL_CREATE, CouncilCreate(role=ROLE, seats=self._seats))
         return self
 
     async def __aexit__(
@@ -99,5 +93,6 @@ class Council:
         return sorted(found, key=lambda request: request.seat)
 
 
-def _focus(number: int) -> str:
-    return FOCUS[number % len(FOCUS)]
+def _seat(number: int) -> Seat:
+    focus = FOCUS[number % len(FOCUS)]
+    return Seat(id=f"seat-{number:02d}", persona=f"engineer {number} who cares for {focus}")

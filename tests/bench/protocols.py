@@ -10,8 +10,6 @@ import random
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from math import sqrt
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -24,6 +22,8 @@ from schemas.result import Deliberation
 from supervisor.up import running
 from tests.bench import measuring
 from tests.bench.council import Council
+from tests.bench.protocols_plot import draw
+from tests.bench.wilson import interval
 
 LEVELS = (1, 2, 3)
 QUESTIONS = 150
@@ -72,7 +72,7 @@ async def measure(options: measuring.Options) -> measuring.Result:
         for level in LEVELS:
             asked = enumerate(_questions(level, count))
             await asyncio.gather(*(ask(level, text, right, 100 * n) for n, (text, right) in asked))
-    return _result(rows, count)
+    return _result(rows, count, options)
 
 
 def _questions(level: int, count: int) -> list[tuple[str, str]]:
@@ -114,16 +114,7 @@ def _rows(name: str, level: int, answer: str, over: Deliberation) -> list[Row]:
     ]
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927)."""
-    z = 1.96
-    share, spread = hits / of, z * z / of
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
-    return middle - half, middle + half
-
-
-def _result(rows: Sequence[Row], count: int) -> measuring.Result:
+def _result(rows: Sequence[Row], count: int, options: measuring.Options) -> measuring.Result:
     groups: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.plan, str(row.level)].append(row)
@@ -131,7 +122,8 @@ def _result(rows: Sequence[Row], count: int) -> measuring.Result:
     table = [_line(plan, level, group) for (plan, level), group in groups.items()]
     by = {(line["plan"], line["level"]): line for line in table}
     vote, full = by["vote", "all"], by["majority of 15", "all"]
-    _plot(by, Path(measuring.RESULTS) / "protocols.png")
+    if not options.quick:
+        draw(table, measuring.RESULTS / "protocols.png")
     return measuring.Result(
         bench="protocols",
         question="which protocol is worth its tokens on closed questions?",
@@ -155,7 +147,7 @@ def _result(rows: Sequence[Row], count: int) -> measuring.Result:
 
 def _line(plan: str, level: str, group: Sequence[Row]) -> dict[str, Any]:
     hits = sum(row.right for row in group)
-    low, high = wilson(hits, len(group))
+    low, high = interval(hits, len(group))
     tokens = sum(row.tokens for row in group) / len(group)
     accuracy = hits / len(group)
     return {
@@ -169,25 +161,3 @@ def _line(plan: str, level: str, group: Sequence[Row]) -> dict[str, Any]:
         "oracle_gap": round(sum(row.oracle for row in group) / len(group) - accuracy, 3),
         "saved": round(sum(row.saved for row in group) / len(group), 1),
     }
-
-
-def _plot(by: Mapping[tuple[str, str], Mapping[str, Any]], path: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    for (plan, level), line in by.items():
-        if level != "all":
-            continue
-        error = [[line["accuracy"] - line["from"]], [line["to"] - line["accuracy"]]]
-        axes.errorbar(line["tokens"], line["accuracy"], yerror=error, fmt="o", capsize=4)
-        axes.annotate(
-            plan, (line["tokens"], line["accuracy"]), xytext=(7, 5), textcoords="offset points"
-        )
-    axes.set_xlabel("completion tokens a question")
-    axes.set_ylabel("accuracy, 95 % interval")
-    axes.set_title("Closed questions, bundled model: accuracy by tokens")
-    axes.grid(visible=True, alpha=0.3)
-    figure.savefig(path, dpi=130)
