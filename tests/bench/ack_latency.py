@@ -1,11 +1,13 @@
 """How long until a client holds the durable acknowledgement of its deliberation?
 
-Beside two floors in the same run, from the same client process, against the same nats-server:
-`echo`, a reply by a bare nats-py process, and `publish`, a bare JetStream publish by nats-py's
-own `js.publish`. The system does the whole work of the deliberations meanwhile: seats are asked,
-answers ranked, outcomes stored.
+Beside three floors in the same run, from the same client process, against the same nats-server:
+`echo`, a reply by a bare nats-py process, `publish`, a bare JetStream publish by nats-py's own
+`js.publish`, and `floor`, the whole message pattern without the product (`tests/bench/floor.py`).
+The system does the whole work of the deliberations meanwhile: seats are asked, answers ranked,
+outcomes stored.
 
     1 whole      one deliberation at a time: the next request when the last outcome was seen
+    64 whole     so many at a time, each followed to its outcome: `per s` is the throughput
     1, 64, 256   so many unanswered requests; at once the next, while the system still works at
                  deliberations acknowledged before
     50/s         Poisson arrivals, from the intended time
@@ -15,7 +17,7 @@ import asyncio
 import contextlib
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -27,11 +29,12 @@ from schemas.service import StatsReply
 from subjects import names
 from subjects.streams import StreamSpec
 from supervisor.up import running
+from tests.bench import floor
 from tests.bench.client import ECHO, Block, Times
 from tests.bench.measuring import Bar, Options, Result, median, percentile, scripted
 
 REPEATS = 5
-IN_FLIGHT = {"1 whole": 500, "1": 1_000, "64": 3_000, "256": 4_000}
+IN_FLIGHT = {"1 whole": 500, "64 whole": 3_000, "1": 1_000, "64": 3_000, "256": 4_000}
 """Requests measured at each load; a fifth more come before as warm-up."""
 
 RATE, PACED = 50.0, 500
@@ -44,6 +47,7 @@ REQUEST = (
 KINDS = {
     "echo": (ECHO, REQUEST % 1),
     "publish": ("bench.store", REQUEST % 1),
+    "floor, 3 seats": (floor.REQUEST, REQUEST % 3),
     "ack, 1 seat": (names.REQUEST, REQUEST % 1),
     "ack, 3 seats": (names.REQUEST, REQUEST % 3),
 }
@@ -57,22 +61,40 @@ async def measure(options: Options) -> Result:
     async with running(scripted()) as system:
         bus = await connect(system.nats, "bench")
         await bus.ensure(STORE)
-        async with spawned("echo", system.url) as echo, spawned("load", system.url) as load:
-            assert echo.stdout is not None
-            await echo.stdout.readline()
-            for repeat in range(options.repeats or (2 if options.quick else REPEATS)):
-                for key, block in _blocks(repeat, 10 if options.quick else 1):
-                    samples.setdefault(key, []).append(await _send(load, block))
-                    await settled(bus)
+        async with (
+            spawned("client echo", system.url) as echo,
+            spawned("floor core", system.url) as core,
+            spawned("client load", system.url) as load,
+        ):
+            await _ready(echo, core)
+            async with spawned("floor agents", system.url) as agents:
+                await _ready(agents)
+                await _repeat(load, bus, options, samples)
         await bus.close()
     return _summed_up(samples)
 
 
+async def _repeat(
+    load: Process, bus: Bus, options: Options, samples: dict[Key, list[Times]]
+) -> None:
+    for repeat in range(options.repeats or (2 if options.quick else REPEATS)):
+        for key, block in _blocks(repeat, 10 if options.quick else 1):
+            samples.setdefault(key, []).append(await _send(load, block))
+            await settled(bus)
+
+
+async def _ready(*processes: Process) -> None:
+    for process in processes:
+        assert process.stdout is not None
+        await process.stdout.readline()
+
+
 @contextlib.asynccontextmanager
 async def spawned(part: str, url: str) -> AsyncIterator[Process]:
-    """Run one part of `tests.bench.client` in a process of its own."""
+    """Run a part of a module here, `module part`, in a process of its own."""
+    module, name = part.split()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.client", part, url,
+        sys.executable, "-m", f"tests.bench.{module}", name, url,
         stdin=PIPE, stdout=PIPE, limit=2**24,
     )  # fmt: skip
     try:
@@ -92,7 +114,7 @@ def _blocks(repeat: int, less: int) -> list[tuple[Key, Block]]:
                 requests=requests // less,
                 warm_up=requests // less // 5,
                 in_flight=int(load.split()[0]),
-                whole=load.endswith("whole") and kind not in BARE,
+                ended=_ended(kind) if load.endswith("whole") else "",
                 stored=kind == "publish",
             ),
         )
@@ -116,6 +138,12 @@ def _blocks(repeat: int, less: int) -> list[tuple[Key, Block]]:
     return closed + paced
 
 
+def _ended(kind: str) -> str:
+    if kind in BARE:
+        return ""
+    return floor.COMPLETED if kind.startswith("floor") else "deliberation.completed"
+
+
 async def _send(load: Process, block: Block) -> Times:
     assert load.stdin is not None
     assert load.stdout is not None
@@ -124,19 +152,20 @@ async def _send(load: Process, block: Block) -> Times:
 
 
 async def settled(bus: Bus) -> None:
-    """Return when the system has nothing left to do."""
+    """Return when neither the system nor the floor has anything left to do."""
     before: Any = None
     while True:
         reply = await bus.request("$SRV.STATS.conclave-collector", b"")
-        now = decode(StatsReply, reply.body).data
-        if now["open"] == 0 and now == before:
+        data = decode(StatsReply, reply.body).data
+        now = (data, await bus.last_sequence(floor.STREAM))
+        if data["open"] == 0 and now == before:
             return
         before = now
         await asyncio.sleep(0.1)
 
 
 def _summed_up(samples: dict[Key, list[Times]]) -> Result:
-    rows = [_row(key, times, samples[key[0], "publish"]) for key, times in samples.items()]
+    rows = [_row(key, times, samples) for key, times in samples.items()]
     found = {(row["load"], row["kind"]): row for row in rows}
     bars = [
         bar
@@ -152,10 +181,8 @@ def _summed_up(samples: dict[Key, list[Times]]) -> Result:
         )
     ]
     notes = (
-        (
-            "Latencies in ms, each the median over the repeats; `x publish` is the median of the"
-            " repeats' ratios of p50."
-        ),
+        "Latencies in ms, each the median over the repeats;"
+        " `x publish` and `x floor` are medians of the repeats' ratios of p50.",
     )
     return Result(
         bench="ack_latency",
@@ -170,13 +197,14 @@ def _summed_up(samples: dict[Key, list[Times]]) -> Result:
     )
 
 
-def _row(key: Key, times: list[Times], floor: list[Times]) -> dict[str, Any]:
+def _row(key: Key, times: list[Times], samples: Mapping[Key, list[Times]]) -> dict[str, Any]:
     figures = [_figures(block) for block in times]
     row: dict[str, Any] = {"load": key[0], "kind": key[1]}
     row |= {name: median([each[name] for each in figures]) for name in figures[0]}
-    row["x publish"] = median(
-        [own["p50"] / _figures(block)["p50"] for own, block in zip(figures, floor, strict=True)]
-    )
+    for name, other in (("x publish", "publish"), ("x floor", "floor, 3 seats")):
+        bare = map(_figures, samples[key[0], other])
+        ratios = [own["p50"] / each["p50"] for own, each in zip(figures, bare, strict=True)]
+        row[name] = median(ratios)
     row["errors"] = sum(block.errors for block in times)
     return row
 

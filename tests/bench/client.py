@@ -4,7 +4,7 @@
     python -m tests.bench.client echo URL    answers `bench.echo`: a reply without a product
 
 closed   `in_flight` loops, each sending its next request when its reply is there,
-         or with `whole` when the deliberation it asked for is over
+         or with `ended` when the deliberation it asked for is over
 paced    arrivals are drawn beforehand (Poisson) and latency counts from the intended time, so a
          slow reply cannot hide the wait of those behind it
 """
@@ -31,7 +31,8 @@ TIMEOUT_S = 20.0
 class Block(Struct, frozen=True, kw_only=True):
     """Requests of one kind. With `rate` (per second) they are paced, else closed.
 
-    With `stored` they are publishes to a stream, through nats-py's own JetStream context.
+    With `stored` they are publishes to a stream, by nats-py's own JetStream context. `ended` is
+    where outcomes are published; without it nobody waits for them.
     """
 
     subject: str
@@ -39,7 +40,7 @@ class Block(Struct, frozen=True, kw_only=True):
     requests: int
     warm_up: int = 0
     in_flight: int = 1
-    whole: bool = False
+    ended: str = ""
     stored: bool = False
     rate: float = 0.0
     seed: int = 0
@@ -70,8 +71,8 @@ class Load:
     async def run(self) -> Times:
         """Send all of it."""
         endings = None
-        if self._block.whole:
-            endings = await self._connection.subscribe("deliberation.completed", cb=self._on_end)
+        if self._block.ended:
+            endings = await self._connection.subscribe(self._block.ended, cb=self._on_end)
         await self._closed(self._block.warm_up)
         self._latencies.clear()
         begun = time.perf_counter()
@@ -118,7 +119,7 @@ class Load:
         self._latencies.append((time.perf_counter() - since) * 1000)
         if reply.headers and "Nats-Service-Error" in reply.headers:
             self._failed(reply.headers["Nats-Service-Error"])
-        elif self._block.whole:
+        elif self._block.ended:
             task_id = msgspec.json.decode(reply.data)["task_id"]
             async with asyncio.timeout(TIMEOUT_S):
                 await self._over[task_id].wait()
