@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from schemas.council import Sampling
 from schemas.types import (
+    MOST,
     Count,
     EpochMs,
     Line,
@@ -33,7 +34,7 @@ class ChatMessage(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """Tokens read, of those read from the prefix cache, and written."""
+    """Tokens read, of those read from the prefix cache, and written; sums stop at `MOST`."""
 
     prompt_tokens: Count = 0
     cached_tokens: Count = 0
@@ -41,18 +42,25 @@ class Usage(Struct, frozen=True, kw_only=True):
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            cached_tokens=self.cached_tokens + other.cached_tokens,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
+            prompt_tokens=min(self.prompt_tokens + other.prompt_tokens, MOST),
+            cached_tokens=min(self.cached_tokens + other.cached_tokens, MOST),
+            completion_tokens=min(self.completion_tokens + other.completion_tokens, MOST),
         )
+
+
+Milliseconds = Annotated[float, Meta(ge=0.0, le=1e10)]
 
 
 class Timing(Struct, frozen=True, kw_only=True):
     """Milliseconds a seat spent waiting for the agent, to its first token, and in all."""
 
-    queued_ms: float = 0.0
-    first_token_ms: float = 0.0
-    total_ms: float = 0.0
+    queued_ms: Milliseconds = 0.0
+    first_token_ms: Milliseconds = 0.0
+    total_ms: Milliseconds = 0.0
+
+
+Token = Annotated[str, Meta(max_length=64, description="copy it from request to response")]
+"""A request's secret: who sends it back was asked. See `actors/tokens.py`."""
 
 
 class SeatFailure(Struct, frozen=True, kw_only=True):
@@ -76,11 +84,13 @@ class AgentRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deadline_ms: EpochMs
     priority: Priority = 0
     response_schema: dict[str, Any] | None = None
+    token: Token = ""
 
 
 class AgentResponse(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Agent to collector, on `agent.response.<task_id>`: the first for a seat and round counts.
 
+    `task_id`, `round`, `seat` and `token` are the request's; without them it counts for nothing.
     `logprob` is the mean log-probability of the completion tokens (natural logarithm).
     """
 
@@ -94,7 +104,8 @@ class AgentResponse(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: Annotated[str, Meta(max_length=256)] = ""
     engine: Annotated[str, Meta(max_length=64)] = ""
     usage: Usage = Usage()
-    logprob: Annotated[float, Meta(le=0.0)] | None = None
+    logprob: Annotated[float, Meta(ge=-1e6, le=0.0)] | None = None
     timing: Timing = Timing()
     created_at_ms: EpochMs = 0
     failure: SeatFailure | None = None
+    token: Token = ""

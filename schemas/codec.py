@@ -4,13 +4,16 @@ msgspec lets three families of exceptions out: its own, `RecursionError` for dee
 `UnicodeDecodeError` for invalid UTF-8. All become `BadMessage`.
 """
 
+import math
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import cache
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
+from msgspec import Struct
 
+from schemas import version
 from schemas.errors import BadMessage
 
 JSON: Final = "application/json"
@@ -49,13 +52,47 @@ def decode(kind: type[T], body: bytes, content_type: str = JSON) -> T:
     if not body:
         raise BadMessage("the message is empty")
     try:
-        return decoder.decode(body)  # type: ignore[no-any-return]
+        message: T = decoder.decode(body)
+        if content_type == MSGPACK:
+            _check_is_json(message, "$")
     except msgspec.MsgspecError as error:
         raise _bad_message(str(error)) from None
     except UnicodeDecodeError:
         raise BadMessage("text is not valid UTF-8") from None
     except RecursionError:
         raise BadMessage("nested too deeply") from None
+    return message
+
+
+def _check_is_json(value: Any, path: str) -> None:
+    """Raise BadMessage for what only MessagePack can hold: it could not be passed on as JSON."""
+    match value:
+        case Struct():
+            for name in value.__struct_fields__:
+                _check_is_json(getattr(value, name), f"{path}.{name}")
+        case dict():
+            for key, each in value.items():
+                if not isinstance(key, str):
+                    raise BadMessage("a key is no text", path)
+                _check_is_json(each, f"{path}.{key}")
+        case list() | tuple():
+            for place, each in enumerate(value):
+                _check_is_json(each, f"{path}[{place}]")
+        case None | bool() | int() | str():
+            pass
+        case float() if math.isfinite(value):
+            pass
+        case _:
+            raise BadMessage("JSON has no such value", path)
+
+
+def read(kind: type[T], body: bytes, headers: Mapping[str, str]) -> T:
+    """Decode a message by what its headers say of it: its version and its format.
+
+    Raises BadMessage, as UnsupportedVersion for a major version that is not ours.
+    """
+    version.check(headers)
+    return decode(kind, body, headers.get(CONTENT_TYPE, JSON))
 
 
 def _bad_message(text: str) -> BadMessage:

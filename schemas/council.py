@@ -1,6 +1,6 @@
 """Councils and their seats: who is asked when a role is asked."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -25,6 +25,13 @@ class Sampling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     ] = ()
 
 
+Word = Annotated[str, Meta(min_length=1, max_length=64)]
+Words = Annotated[tuple[Word, ...], Meta(max_length=32)]
+Concurrency = Annotated[int, Meta(ge=1, le=1_024)]
+HeartbeatSeconds = Annotated[float, Meta(ge=0.2, le=300.0)]
+Lease = Annotated[str, Meta(min_length=16, max_length=128, description="the seat's own secret")]
+
+
 class Seat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One place in a council: data, not a process. `queue` names the agents that serve it."""
 
@@ -34,14 +41,44 @@ class Seat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     sampling: Sampling | None = None
 
 
+class Member(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A foreign program that holds a seat: what it said of itself when it joined.
+
+    `lease_sha256` is the digest of the secret by which it is known again.
+    """
+
+    seat: Name
+    capabilities: Words = ()
+    languages: Words = ()
+    max_concurrency: Concurrency = 1
+    heartbeat_seconds: HeartbeatSeconds = 10.0
+    joined_at_ms: EpochMs = 0
+    lease_sha256: Annotated[str, Meta(max_length=64)] = ""
+
+
+class Departed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A seat that a foreign program gave up or was taken from; what it is still asked fails.
+
+    `after` is the stream sequence up to which it had answered.
+    """
+
+    seat: Name
+    queue: Name
+    after: Count
+    left_at_ms: EpochMs
+    code: Literal["seat_left", "seat_lost"]
+
+
 class Council(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A council as stored: its role, its seats in order, and how often it was changed."""
+    """A council as stored: its seats in order, those of `members` behind those it was made with."""
 
     role: Name
-    seats: Annotated[tuple[Seat, ...], Meta(min_length=1, max_length=MAX_SEATS)]
+    seats: Annotated[tuple[Seat, ...], Meta(max_length=MAX_SEATS)]
     description: Paragraph = ""
     created_at_ms: EpochMs = 0
     deleted: bool = False
+    members: tuple[Member, ...] = ()
+    departed: tuple[Departed, ...] = ()
 
 
 class CouncilCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,3 +104,86 @@ class CouncilList(Struct, frozen=True, kw_only=True):
 
     councils: tuple[Council, ...] = field(default=())
     total: Count = 0
+
+
+class CouncilJoin(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Take a seat in a council. Foreign program to registry; replied to with `Joined`.
+
+    Who sends it again with the same `lease` keeps the seat as it is, after a restart as well.
+    With `create` a council that is not there is made. `persona` is what the seat is told of
+    itself in its prompts.
+    """
+
+    role: Name
+    seat: Name
+    persona: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
+    capabilities: Words = ()
+    languages: Words = ()
+    max_concurrency: Concurrency = 1
+    heartbeat_seconds: HeartbeatSeconds = 10.0
+    lease: Lease | None = None
+    create: bool = False
+
+
+class Joined(Struct, frozen=True, kw_only=True):
+    """The seat is taken: all that its program must know.
+
+    It pulls `AgentRequest` from `consumer` of `stream` (`pull_subject`), publishes `+WPI` to a
+    request's reply subject at least every `ack_wait_seconds`, publishes its `AgentResponse` on
+    `response_subject` with the request's task in place of `{task_id}`, then acknowledges. It sends
+    a `Heartbeat` on `heartbeat_subject` every `heartbeat_seconds`; after `missed_heartbeats` of
+    them the seat is taken from it.
+    """
+
+    role: Name
+    seat: Name
+    lease: Lease
+    queue: Name
+    stream: str
+    consumer: str
+    request_subject: str
+    pull_subject: str
+    response_subject: str
+    progress_subject: str
+    heartbeat_subject: str
+    heartbeat_seconds: HeartbeatSeconds
+    missed_heartbeats: Count
+    ack_wait_seconds: float
+    max_deliver: int
+    max_concurrency: Concurrency
+    max_content_characters: Count
+    schema_version: str
+    joined_at_ms: EpochMs
+
+
+class CouncilLeave(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Give up a seat. Replied to with `Left`."""
+
+    role: Name
+    seat: Name
+    lease: Lease
+
+
+class Left(Struct, frozen=True, kw_only=True):
+    """The seat is given up; `failed` requests that were open now count as failed."""
+
+    role: Name
+    seat: Name
+    left_at_ms: EpochMs
+    failed: Count = 0
+
+
+class Heartbeat(Struct, frozen=True, kw_only=True):
+    """A foreign program still holds its seat. Replied to with `Alive` where a reply is wanted."""
+
+    role: Name
+    seat: Name
+    lease: Lease
+
+
+class Alive(Struct, frozen=True, kw_only=True):
+    """The heartbeat was heard; the seat is kept for `within_seconds` more."""
+
+    role: Name
+    seat: Name
+    within_seconds: float

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from schemas.agent import Stage
 from schemas.council import MAX_SEATS, Sampling, Seat
+from schemas.errors import ErrorBody
 from schemas.types import (
     Count,
     EpochMs,
@@ -88,6 +89,9 @@ class Opened(Struct, frozen=True, kw_only=True):
     """The first event of every deliberation, stored once on `deliberation.opened.<task_id>`.
 
     It holds all that later decisions need, so a council may change while it is being asked.
+    `submitted_at_ms`: when it was handed in on `deliberation.submit.<task_id>`, by the server's
+    clock. A submission that cannot be deliberated is opened all the same, as `refused` and with
+    no seats, so that it too has its one outcome.
     """
 
     task_id: TaskId
@@ -95,6 +99,14 @@ class Opened(Struct, frozen=True, kw_only=True):
     seats: tuple[Seat, ...]
     opened_at_ms: EpochMs
     deadline_ms: EpochMs
+    submitted_at_ms: EpochMs | None = None
+    refused: ErrorBody | None = None
+    secret: Annotated[str, Meta(max_length=64, description="of the requests' tokens")] = ""
+
+    @property
+    def asked_at_ms(self) -> int:
+        """When the client's words were stored: from there durations and the deadline count."""
+        return self.opened_at_ms if self.submitted_at_ms is None else self.submitted_at_ms
 
 
 class RoundOpened(Struct, frozen=True, kw_only=True):

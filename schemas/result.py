@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from schemas.agent import Stage, Timing, Usage
 from schemas.deliberation import CountingRule, ProtocolName, Status
+from schemas.errors import ErrorBody
 from schemas.types import (
     Count,
     EpochMs,
@@ -133,6 +134,7 @@ class Deliberation(Struct, frozen=True, kw_only=True):
     `heard` answers of the stream, failures included, and `stages` rounds are what it was told from.
     `agreement` is the mean similarity between proposals. `saved_tokens_estimate`: seats cut short
     and samples not drawn, times the mean completion tokens of those that answered.
+    `refused` tells why a submission was not deliberated.
     """
 
     task_id: TaskId
@@ -162,6 +164,7 @@ class Deliberation(Struct, frozen=True, kw_only=True):
     ledger: tuple[SeatCost, ...] = ()
     saved_tokens_estimate: Count = 0
     reference: ReferenceCheck | None = None
+    refused: ErrorBody | None = None
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -222,7 +225,11 @@ class AgentStats(Struct, frozen=True, kw_only=True):
 
 
 class Stats(Struct, frozen=True, kw_only=True):
-    """Counts and latencies over the last `window_seconds`, and the agents alive now."""
+    """Counts and latencies over the last `window_seconds`, and the agents alive now.
+
+    `responses_refused` counts what seats sent that changed nothing, by the reason why
+    (`actors/responses.py` lists them); since the collector began, an hour before it included.
+    """
 
     window_seconds: Count
     completed: Count = 0
@@ -233,3 +240,4 @@ class Stats(Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
     councils: tuple[CouncilStats, ...] = ()
     agents: tuple[AgentStats, ...] = ()
+    responses_refused: dict[str, Count] = {}

@@ -1,4 +1,4 @@
-"""Service discovery as NATS tools expect it (NATS ADR-32): PING, INFO and STATS replies."""
+"""Discovery: PING, INFO and STATS replies as NATS tools expect them (ADR-32), and the contract."""
 
 from typing import Any
 
@@ -60,3 +60,17 @@ class StatsReply(Struct, frozen=True, kw_only=True):
     endpoints: tuple[EndpointStats, ...]
     data: dict[str, Any] = {}
     type: str = "io.nats.micro.v1.stats_response"
+
+
+class ContractQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask for the contract; there is nothing to say."""
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    """The contract as an AsyncAPI document, of which these are the parts."""
+
+    asyncapi: str
+    info: dict[str, Any]
+    channels: dict[str, Any]
+    operations: dict[str, Any]
+    components: dict[str, Any]

@@ -22,7 +22,8 @@ Name = Annotated[
     ),
 ]
 EpochMs = Annotated[int, Meta(ge=0, le=2**53, description="milliseconds since 1970, UTC")]
-Count = Annotated[int, Meta(ge=0, le=2**53)]
+MOST = 2**53
+Count = Annotated[int, Meta(ge=0, le=MOST)]
 RoundNumber = Annotated[int, Meta(ge=0, le=1_024)]
 Priority = Annotated[int, Meta(ge=-100, le=100, description="lower runs first")]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
