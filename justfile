@@ -39,6 +39,8 @@ audit: ready
 [group('set-up')]
 clean:
     rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+    rm -rf tests/contract/.fuzz tests/contract/node_modules tests/synadia/sdk/.venv
+    rm -rf tests/clients/.build tests/clients/node/node_modules
     find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # the main job: five councils of vLLM agents answer; own text: just demo TASK="..." ROLE=QA
@@ -84,6 +86,11 @@ lint: ready
 types: ready
     mypy
 
+# write the contract as the code has it into deploy/contract (--release: freeze it as well)
+[group('check')]
+contract *args: ready
+    @python deploy/contract/write.py "$@"
+
 # everything that reads the code without running it
 [group('check')]
 check: lint types
@@ -99,6 +106,18 @@ test *args: ready
 test-fast *args: ready
     pytest -m "not slow and not vllm" "$@"
 
+# clients in Node, Go, C, shell, Python and the Synadia SDK on a running system; installs what they need
+[group('test')]
+test-clients *args: ready
+    pytest tests/clients tests/synadia "$@"
+
+# fuzz the message boundary with atheris: half a minute, or as libFuzzer's flags say
+[group('test')]
+fuzz *args: ready
+    @test -d tests/contract/.fuzz || python -m pip install --quiet --target tests/contract/.fuzz \
+        --require-hashes --requirement tests/contract/requirements-fuzz.txt
+    @PYTHONPATH=tests/contract/.fuzz:. python tests/contract/fuzz.py "$@"
+
 # ack latency, T(N)/T(1), prefix cache, messages per second
 [group('test')]
 bench *args: ready
@@ -109,10 +128,25 @@ bench *args: ready
 bench-protocols *args: ready
     python tests/bench/run.py protocols broken_seat "$@"
 
-# kill -9 under load: nothing lost, nothing doubled
+# the whole system in virtual time: just sim, just sim seeds=100000, just sim seed=107
+[group('test')]
+sim *args: ready
+    python tests/simulation/run.py "$@"
+
+# the fault table: nothing lost, doubled or late; recorded: just faults campaign kills=1000
 [group('test')]
 faults *args: ready
     python tests/faults/run.py "$@"
+
+# load and a fault every minute: is everything flat? just soak minutes=30
+[group('test')]
+soak *args: ready
+    python tests/faults/soak.py "$@"
+
+# a burst of ten times what can be done: shed in time, nothing accepted lost or late
+[group('test')]
+overload *args: ready
+    python tests/faults/overload.py "$@"
 
 # train the bundled model
 [group('model')]
