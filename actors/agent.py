@@ -8,29 +8,30 @@ deliberation is past, is aborted in the engine.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
 from actors import history
-from actors.actor import RETRY_S, keep_running
-from actors.bus import Bus, BusError, Delivery, Message, Subscription
+from actors.actor import keep_running
+from actors.bus import Bus, BusError, Delivery, Message, Puller, Subscription
 from actors.clock import now_ms
 from actors.councils import CouncilDirectory
-from actors.dead_letters import set_aside
+from actors.dead_letters import give_up
 from actors.engine import Engine, EngineDead
 from actors.floor import Floor
 from actors.service import Service
 from actors.settings import PoolSettings
 from actors.slots import Slots
+from actors.suspects import Suspects, put_back
 from actors.tasks import TaskSet
 from actors.turn import Turn
 from schemas.agent import AgentRequest
-from schemas.codec import decode
+from schemas.codec import read
 from schemas.deliberation import RoundOpened
 from schemas.errors import BadMessage
 from subjects import names
-from subjects.streams import ACK_WAIT_S, agent_consumer
+from subjects.streams import ACK_WAIT_S, agent_consumer, backoff_s
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ class Agent:
         self._slots = Slots(settings.max_concurrency)
         self._councils = CouncilDirectory(bus, self._join_queues)
         self._queues: set[str] = set()
-        self._held: set[Delivery] = set()
+        self._held: dict[Delivery, None] = {}
+        self._suspects = Suspects()
         self._floor = Floor()
         self._news: list[Subscription] = []
         self._loops = TaskSet("agent loops")
@@ -113,8 +115,7 @@ class Agent:
         self._news.append(await self._bus.listen(names.ANY_ROUND, self._on_round))
         for subject in names.PUBLIC_OUTCOMES:
             self._news.append(await self._bus.listen(subject, self._on_outcome))
-        await self._councils.start()
-        self._join_queues()
+        await self._take_queues()
         keep_running(self._loops, self.failed, "in progress", self._report_progress)
         keep_running(self._loops, self.failed, "engine", self._watch_engine)
         await self.service.start()
@@ -122,38 +123,66 @@ class Agent:
     async def drain(self) -> None:
         """See `Actor`. What does not end in time is given back at once, to be done by another."""
         await self.service.drain()
-        await self._councils.drain()
+        await self._leave_queues()
         await self._loops.cancel()
         await self._work.join(DRAIN_S)
         for subscription in self._news:
             await subscription.close()
+
+    async def _take_queues(self) -> None:
+        await self._councils.start()
+        self._join_queues()
+
+    async def _leave_queues(self) -> None:
+        await self._councils.drain()
 
     def _join_queues(self) -> None:
         """Serve every queue that is ours by name, and with `*` those that are nobody's."""
         wanted = {queue for queue in self._settings.queues if queue != "*"}
         if "*" in self._settings.queues:
             for council in self._councils.all():
-                wanted |= {seat.queue or council.role for seat in council.seats}
+                found = {seat.queue or council.role for seat in council.seats}
+                wanted |= {queue for queue in found if not names.is_seat_queue(queue)}
             wanted -= self._named_queues - set(self._settings.queues)
         for queue in sorted(wanted - self._queues):
-            self._queues.add(queue)
-            keep_running(self._loops, self.failed, f"queue {queue}", partial(self._serve, queue))
+            self._take(queue)
+
+    def _take(self, queue: str) -> None:
+        self._queues.add(queue)
+        keep_running(self._loops, self.failed, f"queue {queue}", partial(self._serve, queue))
+
+    async def _puller(self, queue: str) -> Puller:
+        return await self._bus.pull(agent_consumer(queue))
 
     async def _serve(self, queue: str) -> None:
-        puller = await self._bus.pull(agent_consumer(queue))
+        puller = await self._puller(queue)
         try:
             while True:
                 await self._slots.vacant()
-                deliveries = list(await puller.fetch(1, wait=True))
-                more = self._slots.free - len(deliveries)
-                if deliveries and more > 0:
-                    deliveries += await puller.fetch(more, wait=False)
-                for delivery in deliveries:
-                    self._held.add(delivery)
-                    self._work.spawn(self._handle(delivery, queue), f"seat of {queue}")
+                await self._suspects.none()
+                first = await puller.fetch(1, wait=True)
+                more = self._slots.free - len(first)
+                self._begin(first, queue)
+                if first and more > 0 and not self._suspects.any:
+                    self._begin(await puller.fetch(more, wait=False), queue)
                 await asyncio.sleep(0)
         finally:
             await puller.close()
+
+    def _begin(self, deliveries: Sequence[Delivery], queue: str) -> None:
+        for delivery in deliveries:
+            if self._suspects.take(delivery):
+                self._held[delivery] = None
+                self._work.spawn(self._handle(delivery, queue), f"seat of {queue}")
+            else:
+                self._work.spawn(self._put_back(delivery), "put back")
+
+    async def _put_back(self, delivery: Delivery) -> None:
+        try:
+            await put_back(self._bus, delivery)
+        except BusError as error:
+            log.warning("put back later error=%s", error)
+            await delivery.nak(backoff_s(delivery.attempt))
 
     async def _report_progress(self) -> None:
         while True:
@@ -172,21 +201,20 @@ class Agent:
 
     def _on_round(self, message: Message) -> None:
         try:
-            opened = decode(RoundOpened, message.body)
+            opened = read(RoundOpened, message.body, message.headers)
         except BadMessage:
             return  # garbage on the subject; the collector sets it aside
         self._floor.close(opened.task_id, before=opened.round)
 
     async def _handle(self, delivery: Delivery, queue: str) -> None:
         try:
-            request = decode(AgentRequest, delivery.record.body)
+            request = read(AgentRequest, delivery.record.body, delivery.record.headers)
             turn = self._speak(delivery, request, queue)
             await self._floor.give(request.task_id, request.round, turn)
             await delivery.ack()
         except BadMessage as error:
             self._rejected += 1
-            await set_aside(self._bus, delivery.record, error.message)
-            await delivery.term()
+            await give_up(self._bus, delivery, error)
         except asyncio.CancelledError:
             await delivery.nak()  # draining: another agent takes it at once
             raise
@@ -195,18 +223,19 @@ class Agent:
             self.failed.set()
             # Given back first, it would come to us again, and with the last attempt be poison.
             await self._loops.cancel()
-            await delivery.nak()
+            await delivery.nak(backoff_s(delivery.attempt))
         except BusError as error:
             log.warning("seat again later queue=%s error=%s", queue, error)
-            await delivery.nak(RETRY_S)
+            await delivery.nak(backoff_s(delivery.attempt))
         finally:
-            self._held.discard(delivery)
+            self._held.pop(delivery, None)
+            self._suspects.done(delivery)
 
     async def _speak(self, delivery: Delivery, request: AgentRequest, queue: str) -> None:
         async with self._slots:
             if not await self._is_over(delivery, request):
                 turn = Turn(self._bus, self._engine, self._instance, request, self._settings)
-                answer = await turn.answer(queue, delivery.attempt)
+                answer = await turn.answer(queue)
                 if answer is None:
                     self._dropped += 1
                 elif (await turn.store(answer)).failure is None:
@@ -218,7 +247,10 @@ class Agent:
         over = self._floor.past(request.task_id, request.round)
         over = over or request.deadline_ms <= self._clock()
         if not over and delivery.attempt > 1:
-            _, ended = await history.ends(self._bus, request.task_id)
-            over = ended is not None
+            over = await self._is_ended(request.task_id)
         self._dropped += over
         return over
+
+    async def _is_ended(self, task_id: str) -> bool:
+        _, ended = await history.ends(self._bus, task_id)
+        return ended is not None

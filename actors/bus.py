@@ -2,6 +2,7 @@
 
 publish    at most once, no acknowledgement
 request    one reply or an error; an unknown outcome after a time-out
+converse   many replies to one request, as they come
 store      at least once until acknowledged; with `once` a compare-and-set
 serve      a handler for each message, in a task of its own
 listen     news, in order, taken note of at once
@@ -10,7 +11,9 @@ follow     every stored message in stream order, gaps mended
 last/scan  reads of what is stored
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -52,6 +55,14 @@ class BusError(Exception):
 
 class Unavailable(BusError):
     """No server, no stream or no room: the outcome is unknown or nothing was stored."""
+
+
+class Disconnected(Unavailable):
+    """The link is down: the server may know nothing of it, and need not be spared."""
+
+
+class NoResponders(Unavailable):
+    """The server says that nobody listens on the subject."""
 
 
 class Conflict(BusError):
@@ -108,6 +119,9 @@ class Subscription(Protocol):
 
 
 Listener = Callable[[Message], None]
+Replies = asyncio.Queue[Message]
+"""Replies that came and were not yet taken note of."""
+
 Handler = Callable[[Message], Coroutine[Any, Any, None]]
 
 
@@ -128,6 +142,13 @@ class Bus(Protocol):
         self, subject: str, body: bytes, headers: Headers | None = None, timeout_s: float = 5.0
     ) -> Message:
         """Send and wait for one reply. Raises TooLarge, Unavailable (no responder, time-out)."""
+
+    def converse(self, subject: str, body: bytes) -> AbstractAsyncContextManager[Replies]:
+        """Send, and receive every reply while the block lasts.
+
+        That nobody listens is a reply too: without a body, with the header `Status: 503`.
+        Raises TooLarge, Unavailable on entering.
+        """
 
     async def gather(
         self, subject: str, body: bytes, stall_s: float, total_s: float
@@ -163,9 +184,24 @@ class Bus(Protocol):
     async def pull(self, consumer: ConsumerSpec) -> Puller:
         """Join a durable consumer, making it if it is not there. Raises Unavailable."""
 
+    async def join(self, stream: str, consumer: str) -> Puller:
+        """As `pull`, of a consumer that somebody else makes and removes. Raises Unavailable."""
+
+    async def make_consumer(self, consumer: ConsumerSpec) -> None:
+        """Make a durable consumer for others to pull from. Raises BusError."""
+
+    async def remove_consumer(self, stream: str, consumer: str) -> None:
+        """Remove a durable consumer, if there is one. Raises BusError."""
+
+    async def acknowledged(self, stream: str, consumer: str) -> int | None:
+        """Up to which sequence all that a consumer delivered is acknowledged.
+
+        None when there is no such consumer. Raises BusError.
+        """
+
     def follow(
         self, stream: str, filters: Sequence[str], *, since_ms: int
-    ) -> AsyncIterator[Record | None]:
+    ) -> AsyncGenerator[Record | None, None]:
         """Every message stored since `since_ms` (epoch) and from now on, in order, once.
 
         Yields None once, when everything stored at the start has been yielded.
@@ -181,6 +217,12 @@ class Bus(Protocol):
 
     async def last_sequence(self, stream: str) -> int:
         """The newest sequence of a stream."""
+
+    async def sweep(self, stream: str) -> None:
+        """Let the server notice attempts that are used up where nobody pulls any more.
+
+        Raises BusError.
+        """
 
     async def ensure(self, stream: StreamSpec, *, update: bool = False) -> None:
         """Make the stream if it is not there; with `update` bring it to this shape.

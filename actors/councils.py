@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable
 
-from actors.bus import Bus, Message, Record, Subscription
-from schemas.codec import decode
+from actors.bus import Bus, Headers, Message, Record, Subscription
+from schemas.codec import encode, read
 from schemas.council import Council
 from schemas.errors import BadMessage
 from subjects import names
@@ -38,14 +38,15 @@ class CouncilDirectory:
     async def refresh(self) -> None:
         """Read every council from the store. Raises Unavailable."""
         for record in await self._bus.last(COUNCILS, [names.ANY_COUNCIL]):
-            self._learn(record.sequence, record.body)
+            self._learn(record.sequence, record.body, record.headers)
 
     def _on_change(self, message: Message) -> None:
-        self._learn(int(message.headers.get("Nats-Sequence", "0")), message.body)
+        sequence = int(message.headers.get("Nats-Sequence", "0"))
+        self._learn(sequence, message.body, message.headers)
 
-    def _learn(self, sequence: int, body: bytes) -> None:
+    def _learn(self, sequence: int, body: bytes, headers: Headers) -> None:
         try:
-            council = decode(Council, body)
+            council = read(Council, body, headers)
         except BadMessage as error:
             log.warning("stored council does not decode sequence=%d error=%s", sequence, error)
             return
@@ -62,14 +63,39 @@ class CouncilDirectory:
         stored = await self.stored(role)
         if stored is None:
             return None
-        self._learn(stored.sequence, stored.body)
-        council = self._known[role][1]
-        return None if council.deleted else council
+        self._learn(stored.sequence, stored.body, stored.headers)
+        known = self._known.get(role)
+        return None if known is None or known[1].deleted else known[1]
 
     async def stored(self, role: str) -> Record | None:
         """The stored message of a role, a deleted council's included. Raises Unavailable."""
         records = await self._bus.last(COUNCILS, [names.council_stored(role)])
         return records[0] if records else None
+
+    async def present(self, role: str) -> tuple[int, Council | None]:
+        """What is stored of a role, a deleted council included, and at which sequence.
+
+        Raises Unavailable.
+        """
+        record = await self.stored(role)
+        if record is None:
+            return 0, None
+        return record.sequence, read(Council, record.body, record.headers)
+
+    async def store(self, council: Council, after: int) -> None:
+        """Store a council as what follows sequence `after`. Raises Conflict, Unavailable."""
+        subject = names.council_stored(council.role)
+        stored = await self._bus.store(subject, encode(council), once=subject, after=after)
+        self._learn(stored.sequence, encode(council), {})
+
+    def get(self, role: str) -> Council | None:
+        """The council of a role as far as it is known here, without asking the store."""
+        known = self._known.get(role)
+        return known[1] if known is not None and not known[1].deleted else None
+
+    def known(self) -> tuple[Council, ...]:
+        """Every council known, deleted ones included."""
+        return tuple(council for _, council in self._known.values())
 
     def all(self) -> tuple[Council, ...]:
         """Every council known, by role."""

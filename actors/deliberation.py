@@ -7,6 +7,8 @@ deliberation can be tested without NATS, rebuilt after a crash and replayed late
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors import responses
+from actors.responses import Objection
 from schemas.agent import AgentResponse, Stage
 from schemas.deliberation import Opened, RoundOpened, Status
 
@@ -74,21 +76,26 @@ def begin(opened: Opened, stage: Stage) -> State:
     return State(opened, (first,))
 
 
+def objection(state: State, response: AgentResponse) -> Objection | None:
+    """Why a response does not count now, or None if it does."""
+    if state.over:
+        return "not_open"
+    known = any(
+        answer.seat == response.seat and answer.round == response.round for answer in state.answers
+    )
+    return responses.objection(state.opened, state.rounds, known, response)
+
+
 def respond(state: State, response: AgentResponse, stored_ms: int) -> State:
     """The state after a seat's response: the first per round and seat counts, the rest do not.
 
     A response to a round that is past is kept out as well: the next one follows without it.
     """
-    asked = response.round == state.round.round and response.seat in state.round.seats
-    asked = asked and response.task_id == state.opened.task_id
-    known = any(
-        answer.seat == response.seat and answer.round == response.round for answer in state.answers
-    )
-    if state.over or not asked or known:
+    if objection(state, response) is not None:
         return replace(state, ignored=state.ignored + 1)
     return replace(
         state,
-        answers=(*state.answers, response),
+        answers=(*state.answers, responses.bounded(state.opened, response)),
         heard_ms=(*state.heard_ms, stored_ms),
     )
 

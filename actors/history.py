@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterable
 
+from actors import responses
 from actors.bus import Bus, Record
 from actors.deliberation import State, advance, begin, end, respond
 from actors.protocols import PROTOCOLS
-from schemas.agent import AgentResponse
-from schemas.codec import decode
+from schemas.codec import read
 from schemas.deliberation import Opened, RoundOpened
 from schemas.errors import BadMessage
 from schemas.result import Deliberation
@@ -34,7 +34,7 @@ async def ends(bus: Bus, task_id: str) -> tuple[Record | None, Record | None]:
 
 def opening(record: Record) -> State:
     """The state after an opening. Raises BadMessage."""
-    opened = decode(Opened, record.body)
+    opened = read(Opened, record.body, record.headers)
     return begin(opened, PROTOCOLS[opened.request.protocol].first)
 
 
@@ -86,7 +86,7 @@ def _told(until: Record | None) -> tuple[float, int | None]:
     """How many rounds and answers an outcome was told from; no limit for another record."""
     if until is None or not until.subject.startswith("deliberation.outcome."):
         return math.inf, None
-    ended = decode(Deliberation, until.body)
+    ended = read(Deliberation, until.body, until.headers)
     return len(ended.stages), ended.heard
 
 
@@ -98,8 +98,8 @@ def folded(state: State, record: Record) -> State:
     """The state after a stored response or round; what does not decode changes nothing."""
     try:
         if _is_round(record):
-            return advance(state, decode(RoundOpened, record.body))
-        return respond(state, decode(AgentResponse, record.body), record.stored_ms)
+            return advance(state, read(RoundOpened, record.body, record.headers))
+        return respond(state, responses.read(record.body, record.headers), record.stored_ms)
     except BadMessage:
         return state  # the collector has set it aside
 

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.bus import BusError, Conflict, Headers, Record, Stored, Unavailable
-from subjects.streams import DUPLICATE_WINDOW_S, ConsumerSpec, StreamSpec
+from actors.bus import Conflict, Headers, Record, Stored, Unavailable
+from subjects.streams import DUPLICATE_WINDOW_S, ConsumerSpec, StreamSpec, is_ours
 
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_LAST_FILTER = "Nats-Expected-Last-Subject-Sequence-Subject"
@@ -22,6 +22,7 @@ MESSAGE_ID = "Nats-Msg-Id"
 _SECOND = 1_000_000_000
 _WRONG_LAST_SEQUENCE = (10071, 10164)
 _STREAM_NAME_IN_USE = 10058
+_CONSUMER_NOT_FOUND = 10014
 
 
 class ApiError(Struct, frozen=True):
@@ -41,15 +42,50 @@ class PubAck(Struct, frozen=True):
     error: ApiError | None = None
 
 
+class Delivered(Struct, frozen=True):
+    """How many deliveries a consumer has made."""
+
+    consumer_seq: int = 0
+
+
 class ApiReply(Struct, frozen=True):
     """What matters of any other JetStream reply."""
 
     error: ApiError | None = None
     name: str = ""
     num_pending: int = 0
+    delivered: Delivered = Delivered()
     state: dict[str, Any] = {}
+    ack_floor: dict[str, Any] = {}
 
 
+class _Consumer(Struct, frozen=True):
+    name: str
+    num_waiting: int = 0
+    num_redelivered: int = 0
+
+
+class Consumers(Struct, frozen=True):
+    """A page of a stream's consumers."""
+
+    total: int = 0
+    consumers: tuple[_Consumer, ...] = ()
+    error: ApiError | None = None
+
+    @property
+    def deserted(self) -> list[str]:
+        """Those of ours with messages that were delivered more than once, and nobody who pulls."""
+        return [
+            each.name
+            for each in self.consumers
+            if each.num_redelivered > 0 and each.num_waiting == 0 and is_ours(each.name)
+        ]
+
+
+PULL_NOTHING = b'{"batch": 1, "no_wait": true, "max_bytes": 1}'
+"""A pull request that no message fits into."""
+
+_consumers = msgspec.json.Decoder(Consumers)
 _pub_ack = msgspec.json.Decoder(PubAck)
 _api_reply = msgspec.json.Decoder(ApiReply)
 encode = msgspec.json.Encoder().encode
@@ -69,17 +105,31 @@ def receipt(body: bytes) -> Stored:
 
 
 def reply(body: bytes) -> ApiReply:
-    """Decode an API reply. Raises BusError with JetStream's own words."""
+    """Decode an API reply. Raises Unavailable with JetStream's own words."""
     answer = _api_reply.decode(body)
     if answer.error is not None:
-        raise BusError(f"{answer.error.description} ({answer.error.err_code})")
+        raise Unavailable(f"{answer.error.description} ({answer.error.err_code})")
     return answer
+
+
+def consumers(body: bytes) -> Consumers:
+    """Decode a page of consumers. Raises Unavailable with JetStream's own words."""
+    page = _consumers.decode(body)
+    if page.error is not None:
+        raise Unavailable(f"{page.error.description} ({page.error.err_code})")
+    return page
 
 
 def name_in_use(body: bytes) -> bool:
     """Whether a create was refused because the stream exists with another configuration."""
     error = _api_reply.decode(body).error
     return error is not None and error.err_code == _STREAM_NAME_IN_USE
+
+
+def no_consumer(body: bytes) -> bool:
+    """Whether a call was refused because there is no such consumer."""
+    error = _api_reply.decode(body).error
+    return error is not None and error.err_code == _CONSUMER_NOT_FOUND
 
 
 def stream_config(spec: StreamSpec) -> dict[str, Any]:
@@ -110,11 +160,15 @@ def stream_config(spec: StreamSpec) -> dict[str, Any]:
 
 def durable_config(spec: ConsumerSpec) -> dict[str, Any]:
     """A durable pull consumer's configuration."""
+    backoff = {"backoff": [int(wait_s * _SECOND) for wait_s in spec.backoff_s]}
+    start: dict[str, Any] = {"deliver_policy": "all"}
+    if spec.start_after:
+        start = {"deliver_policy": "by_start_sequence", "opt_start_seq": spec.start_after + 1}
     return {
         "durable_name": spec.durable,
         "name": spec.durable,
         "description": spec.description,
-        "deliver_policy": "all",
+        **start,
         "ack_policy": "explicit",
         "ack_wait": int(spec.ack_wait_s * _SECOND),
         "max_deliver": spec.max_deliver,
@@ -122,6 +176,7 @@ def durable_config(spec: ConsumerSpec) -> dict[str, Any]:
         "max_waiting": 512,
         "filter_subjects": spec.filters,
         "replay_policy": "instant",
+        **(backoff if spec.backoff_s else {}),
     }
 
 

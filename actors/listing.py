@@ -7,7 +7,7 @@ page depends on the page, not on how much is stored.
 from collections.abc import Set as AbstractSet
 
 from actors.bus import Bus, Record
-from schemas.codec import decode
+from schemas.codec import read
 from schemas.deliberation import ListQuery, Opened, Status
 from schemas.errors import BadMessage
 from schemas.result import Deliberation, Page, Summary
@@ -68,7 +68,7 @@ async def _summaries(
     summaries = []
     for record, task_id in zip(openings, ids, strict=True):
         try:
-            opened = decode(Opened, record.body)
+            opened = read(Opened, record.body, record.headers)
             summary = _summary(opened, outcomes.get(task_id), started)
         except BadMessage:
             continue  # garbage on a subject; it is set aside by those who act upon it
@@ -80,13 +80,13 @@ def _summary(opened: Opened, outcome: Record | None, started: AbstractSet[str]) 
     status: Status = "IN_PROGRESS" if opened.task_id in started else "PENDING"
     duration_ms, winner = 0, None
     if outcome is not None:
-        ended = decode(Deliberation, outcome.body)
+        ended = read(Deliberation, outcome.body, outcome.headers)
         status, duration_ms, winner = ended.status, ended.duration_ms, ended.winner_id
     return Summary(
         task_id=opened.task_id,
         role=opened.request.role,
         status=status,
-        created_at_ms=opened.opened_at_ms,
+        created_at_ms=opened.asked_at_ms,
         task_description=opened.request.task_description[:120],
         duration_ms=duration_ms,
         winner_id=winner,

@@ -1,18 +1,22 @@
 """The bus over NATS: JetStream on top of one connection."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 from actors import jetstream, nats_pull
-from actors.bus import Headers, Message, Record, Stored, Unavailable
+from actors.bus import Disconnected, Headers, Message, Record, Stored, Unavailable
 from actors.nats_core import Connection
 from actors.replies import NO_RESPONDERS, STATUS
+from actors.retry_budget import RetryBudget
 from actors.settings import BusSettings
+from schemas.version import SCHEMA_HEADERS
+from subjects import names
 from subjects.streams import ConsumerSpec, StreamSpec
 
 ATTEMPT_S = 2.0
 RETRY_WAIT_S = 0.1
+LONGEST_WAIT_S = 2.0
 STORE_DEADLINE_S = 10.0
 _BATCH_ENDS = ("204", "404", "408", "413", "503")
 
@@ -29,7 +33,8 @@ class NatsBus(Connection):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self._requests: set[nats_pull.Requests] = set()
+        self._requests: dict[nats_pull.Requests, None] = {}
+        self._budget = RetryBudget(asyncio.get_running_loop().time())
 
     def on_reconnected(self) -> None:
         """Pull requests sent to the server that went are sent anew."""
@@ -49,9 +54,10 @@ class NatsBus(Connection):
         """See `actors.bus.Bus`.
 
         An attempt of unknown outcome is repeated as it was: the message id or the
-        compare-and-set makes that harmless.
+        compare-and-set makes that harmless. What the server could not do is tried again after
+        pauses that double, and as often as the retry budget allows; what never reached it, soon.
         """
-        sent = dict(headers or {})
+        sent = {**SCHEMA_HEADERS, **(headers or {})}
         if message_id:
             sent[jetstream.MESSAGE_ID] = message_id
         if once:
@@ -59,14 +65,20 @@ class NatsBus(Connection):
             sent[jetstream.EXPECTED_LAST_FILTER] = once
         loop = asyncio.get_running_loop()
         deadline = loop.time() + STORE_DEADLINE_S
+        self._budget.earn(loop.time())
+        pause_s = RETRY_WAIT_S
         while True:
             try:
-                reply = await self.request(subject, body, sent or None, ATTEMPT_S)
+                reply = await self.request(subject, body, sent, ATTEMPT_S)
                 return jetstream.receipt(reply.body)
-            except Unavailable:
-                if loop.time() + RETRY_WAIT_S > deadline:
+            except Unavailable as error:
+                wait_s = RETRY_WAIT_S
+                if not isinstance(error, Disconnected):
+                    wait_s = max(pause_s, self._budget.spend(loop.time()))
+                    pause_s = min(2 * pause_s, LONGEST_WAIT_S)
+                if loop.time() + wait_s > deadline:
                     raise
-                await asyncio.sleep(RETRY_WAIT_S)
+            await asyncio.sleep(wait_s)
 
     async def _collect(
         self,
@@ -77,24 +89,19 @@ class NatsBus(Connection):
         total_s: float,
         last: Callable[[Message], bool],
     ) -> list[Message]:
-        replies: asyncio.Queue[Message] = asyncio.Queue()
-        token = self._replies.many(replies.put_nowait)
         gathered: list[Message] = []
         loop = asyncio.get_running_loop()
         deadline = loop.time() + total_s
-        try:
-            await self.publish(subject, body, reply=f"{self._replies.prefix}.{token}")
+        async with self.converse(subject, body) as replies:
             while (left := deadline - loop.time()) > 0:
-                wait_s = min(left, stall_s) if gathered else left
-                async with asyncio.timeout(wait_s):
-                    reply = await replies.get()
+                try:
+                    async with asyncio.timeout(min(left, stall_s) if gathered else left):
+                        reply = await replies.get()
+                except TimeoutError:
+                    break
                 gathered.append(reply)
                 if last(reply):
                     break
-        except TimeoutError:
-            pass
-        finally:
-            self._replies.forget(token)
         return gathered
 
     async def gather(
@@ -135,9 +142,26 @@ class NatsBus(Connection):
         return int((await self.api(f"STREAM.INFO.{stream}", {})).state.get("last_seq", 0))
 
     async def api(self, subject: str, body: Any) -> jetstream.ApiReply:
-        """Call `$JS.API.<subject>`. Raises Unavailable, or BusError in JetStream's words."""
+        """Call `$JS.API.<subject>`. Raises Unavailable, if JetStream refused in its words."""
         reply = await self.request(f"$JS.API.{subject}", jetstream.encode(body))
         return jetstream.reply(reply.body)
+
+    async def sweep(self, stream: str) -> None:
+        """See `actors.bus.Bus`.
+
+        nats-server counts attempts when somebody pulls, and not before. A pull with no room for
+        any message makes it count, and neither takes a message nor adds to its attempts.
+        """
+        offset = 0
+        while True:
+            query = jetstream.encode({"offset": offset})
+            reply = await self.request(f"$JS.API.CONSUMER.LIST.{stream}", query)
+            page = jetstream.consumers(reply.body)
+            for name in page.deserted:
+                await self.request(names.next_request(stream, name), jetstream.PULL_NOTHING)
+            offset += len(page.consumers)
+            if not page.consumers or offset >= page.total:
+                return
 
     async def ensure(self, stream: StreamSpec, *, update: bool = False) -> None:
         """See `actors.bus.Bus`."""
@@ -154,22 +178,43 @@ class NatsBus(Connection):
 
     async def pull(self, consumer: ConsumerSpec) -> nats_pull.Pull:
         """See `actors.bus.Bus`."""
+        await self.make_consumer(consumer)
+        return await self.join(consumer.stream, consumer.durable)
+
+    async def make_consumer(self, consumer: ConsumerSpec) -> None:
+        """See `actors.bus.Bus`."""
         config = jetstream.durable_config(consumer)
         await self.api(
             f"CONSUMER.DURABLE.CREATE.{consumer.stream}.{consumer.durable}",
             {"stream_name": consumer.stream, "config": config},
         )
-        requests = nats_pull.Requests(self, consumer.stream, consumer.durable)
+
+    async def remove_consumer(self, stream: str, consumer: str) -> None:
+        """See `actors.bus.Bus`."""
+        reply = await self.request(f"$JS.API.CONSUMER.DELETE.{stream}.{consumer}", b"")
+        if not jetstream.no_consumer(reply.body):
+            jetstream.reply(reply.body)
+
+    async def acknowledged(self, stream: str, consumer: str) -> int | None:
+        """See `actors.bus.Bus`."""
+        reply = await self.request(f"$JS.API.CONSUMER.INFO.{stream}.{consumer}", b"")
+        if jetstream.no_consumer(reply.body):
+            return None
+        return int(jetstream.reply(reply.body).ack_floor.get("stream_seq", 0))
+
+    async def join(self, stream: str, consumer: str) -> nats_pull.Pull:
+        """See `actors.bus.Bus`."""
+        requests = nats_pull.Requests(self, stream, consumer)
         await requests.open()
         return nats_pull.Pull(self, requests, self._register(requests))
 
     def _register(self, requests: nats_pull.Requests) -> Callable[[], None]:
-        self._requests.add(requests)
-        return lambda: self._requests.discard(requests)
+        self._requests[requests] = None
+        return lambda: self._requests.pop(requests, None)
 
     def follow(
         self, stream: str, filters: Sequence[str], *, since_ms: int
-    ) -> AsyncIterator[Record | None]:
+    ) -> AsyncGenerator[Record | None, None]:
         """See `actors.bus.Bus`."""
         return nats_pull.follow(self, self._register, stream, filters, since_ms=since_ms)
 

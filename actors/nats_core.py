@@ -4,13 +4,14 @@ Traps named N1… are those of nats-py 2.16 that a test in `tests/bus/` reproduc
 a `CancelledError` let out of a callback ends its subscription silently (N1); callbacks run one
 after the other (N4); the error callback is awaited inside the read loop (N5); publishing while
 disconnected is buffered and lost (N9); a half-open link is noticed after minutes (N12); a flush
-that is cut short leaves the client deaf (N21).
+that is cut short leaves the client deaf (N21); closing writes to a link that is gone (N22).
 """
 
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from actors.without import without
@@ -22,7 +23,16 @@ with without("aiohttp"):
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription as NatsSubscription
 
-from actors.bus import Handler, Headers, Listener, Message, TooLarge, Unavailable
+from actors.bus import (
+    Disconnected,
+    Handler,
+    Headers,
+    Listener,
+    Message,
+    NoResponders,
+    TooLarge,
+    Unavailable,
+)
 from actors.replies import NO_RESPONDERS, STATUS, Replies
 from actors.settings import BusSettings
 from actors.tasks import TaskSet
@@ -49,6 +59,13 @@ class _Client(Client):
         if self._pongs and self._pongs[0].done():
             self._pongs[0] = asyncio.get_running_loop().create_future()
         await super()._process_pong()
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        # What is left unsaid would be written to a link that may be gone; on uvloop that raises,
+        # and subscriptions and callbacks stay as they were (N22).
+        self._pending.clear()
+        self._pending_data_size = 0
+        await super()._close(status, do_cbs)
 
 
 class Connection:
@@ -82,7 +99,11 @@ class Connection:
         finally:
             denied.cancel()
             await _end(connecting)
-        self._replies.prefix = (await self.inbox(self._replies.receive)).prefix
+        try:
+            self._replies.prefix = (await self.inbox(self._replies.receive)).prefix
+        except BaseException:
+            await self._nc.close()
+            raise
 
     def _options(self, settings: BusSettings) -> dict[str, Any]:
         context = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None
@@ -100,6 +121,7 @@ class Connection:
             "ping_interval": PING_INTERVAL_S,
             "max_outstanding_pings": MAX_OUTSTANDING_PINGS,
             "pending_size": -1,
+            "inbox_prefix": settings.inbox_prefix,
             "error_cb": self._on_error,
             "disconnected_cb": self._on_disconnected,
             "reconnected_cb": self._on_reconnected,
@@ -117,7 +139,7 @@ class Connection:
     async def _on_disconnected(self) -> None:
         if not self._nc.is_closed:
             log.warning("disconnected name=%s", self.name)
-        self._replies.fail(Unavailable("the link to the server was lost"))
+        self._replies.fail(Disconnected("the link to the server was lost"))
 
     async def _on_reconnected(self) -> None:
         self.reconnects += 1
@@ -145,7 +167,7 @@ class Connection:
                 subject, body, reply=reply, headers=dict(headers) if headers else None
             )
         except (errors.Error, OSError) as error:
-            raise Unavailable(f"not published: {error!r}") from error
+            raise Disconnected(f"not published: {error!r}") from error
 
     def _check_size(self, body: bytes) -> None:
         if len(body) > self.max_payload:
@@ -163,8 +185,19 @@ class Connection:
         finally:
             self._replies.forget(token)
         if reply.headers.get(STATUS) == NO_RESPONDERS and not reply.body:
-            raise Unavailable(f"nobody answers on {subject}")
+            raise NoResponders(f"nobody answers on {subject}")
         return reply
+
+    @asynccontextmanager
+    async def converse(self, subject: str, body: bytes) -> AsyncIterator[asyncio.Queue[Message]]:
+        """See `actors.bus.Bus`."""
+        arrived: asyncio.Queue[Message] = asyncio.Queue()
+        token = self._replies.many(arrived.put_nowait)
+        try:
+            await self.publish(subject, body, reply=f"{self._replies.prefix}.{token}")
+            yield arrived
+        finally:
+            self._replies.forget(token)
 
     async def serve(self, subject: str, handler: Handler, queue: str = "") -> "Serving":
         """See `actors.bus.Bus`.
@@ -229,14 +262,15 @@ class Connection:
 
     async def close(self) -> None:
         """See `actors.bus.Bus`. Own tasks end first: `drain` does not wait for them (N7)."""
-        await self._tasks.join(timeout_s=5.0)
         try:
+            await self._tasks.join(timeout_s=5.0)
             await self._round_trip(ROUND_TRIP_S)
         except Unavailable as error:
             log.info("closing with words unsaid name=%s reason=%s", self.name, error)
-        if (reconnecting := self._nc._reconnection_task) is not None:  # noqa: SLF001 -- N20
-            await _end(reconnecting)
-        await self._nc.close()
+        finally:  # whoever has no patience for that leaves no connection behind either
+            if (reconnecting := self._nc._reconnection_task) is not None:  # noqa: SLF001 -- N20
+                await _end(reconnecting)
+            await self._nc.close()
 
 
 class Serving:

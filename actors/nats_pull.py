@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ from actors import jetstream
 from actors.bus import BusError, Message, Record, Unavailable
 from actors.jetstream import AckTokens
 from actors.replies import STATUS
+from subjects import names
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class Wire(Protocol):
         """Send at most once."""
 
     async def api(self, subject: str, body: Any) -> jetstream.ApiReply:
-        """Call the JetStream API. Raises BusError."""
+        """Call the JetStream API. Raises Unavailable."""
 
     async def inbox(self, handler: Callable[[Message], None]) -> "Inbox":
         """Open a reply subject for many replies."""
@@ -103,7 +104,7 @@ class Requests:
     def __init__(self, wire: Wire, stream: str, consumer: str) -> None:
         self._wire = wire
         self._inbox: Inbox | None = None
-        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._next = names.next_request(stream, consumer)
         self._arrived: deque[tuple[Message, AckTokens]] = deque()
         self._wake = asyncio.Event()
         self._open: dict[str, int] = {}
@@ -218,7 +219,7 @@ async def follow(
     filters: Sequence[str],
     *,
     since_ms: int,
-) -> AsyncIterator[Record | None]:
+) -> AsyncGenerator[Record | None, None]:
     """Every message in stream order, once, from `since_ms` on; see `actors.bus.Bus.follow`.
 
     The consumer is made anew, behind the last message seen, whenever it is lost or a
@@ -245,10 +246,14 @@ async def follow(
         try:
             await requests.open()
             expected = 1
+            quiet = False
             while True:
                 if requests.credit() == 0:
+                    await _check_delivered(wire, f"{stream}.{name}", expected, quiet=quiet)
                     await requests.ask(FOLLOW_BATCH, linger=True)
-                for message, tokens in await requests.take(FOLLOW_BATCH):
+                arrived = await requests.take(FOLLOW_BATCH)
+                quiet = not arrived
+                for message, tokens in arrived:
                     if tokens.consumer_sequence != expected:
                         raise Unavailable(f"delivery {expected} is missing")
                     expected += 1
@@ -263,3 +268,16 @@ async def follow(
             unregister()
             await requests.close()
         await asyncio.sleep(0.05)
+
+
+async def _check_delivered(wire: Wire, consumer: str, expected: int, *, quiet: bool) -> None:
+    """When it is quiet, raise Unavailable if the server has sent more than arrived.
+
+    What was lost last, with the link to a client that was cut, shows no gap until something else
+    is stored: in a quiet system never.
+    """
+    if not quiet:
+        return
+    info = await wire.api(f"CONSUMER.INFO.{consumer}", {})
+    if info.delivered.consumer_seq >= expected:
+        raise Unavailable(f"delivery {expected} is missing")

@@ -74,9 +74,9 @@ def _result(
         ),
         winner_id=proposals[0].seat if proposals else None,
         winner_reason=standing.reason,
-        created_at_ms=opened.opened_at_ms,
+        created_at_ms=opened.asked_at_ms,
         deadline_ms=opened.deadline_ms,
-        duration_ms=max(now_ms - opened.opened_at_ms, 0),
+        duration_ms=max(now_ms - opened.asked_at_ms, 0),
         usage=ledger.total(state.answers),
         quality=Quality(
             diversity=round(quality.diversity(contents), 4),
@@ -97,6 +97,7 @@ def _result(
         ledger=ledger.seats(state),
         saved_tokens_estimate=ledger.saved_tokens(state) if status == "COMPLETED" else 0,
         reference=_reference(state, proposals),
+        refused=opened.refused,
     )
 
 

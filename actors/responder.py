@@ -1,15 +1,15 @@
 """Query responder: answers from the stream, and keeps nothing that it could lose.
 
-Listens on `deliberation.get`, `.wait`, `.list`, `.recount` and `.stats`. What is over is answered
-with the stored outcome; what runs is folded from its events at the moment of asking. Only two soft
-memories: which tasks have begun (from live progress, to tell IN_PROGRESS from PENDING), and the
-outcomes of the last hour (for `stats`, folded anew after a restart).
+Listens on `deliberation.get`, `.wait`, `.list`, `.recount`, `.stats` and `.contract`. What is over
+is answered with the stored outcome; what runs is folded from its events at the moment of asking.
+Only two soft memories: which tasks have begun (from live progress, to tell IN_PROGRESS from
+PENDING), and the outcomes of the last hour (for `stats`, folded anew after a restart).
 """
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,13 +22,15 @@ from actors.protocols import election
 from actors.service import Service
 from actors.settings import Limits
 from actors.stats import WINDOW_S, OutcomeFacts, Window
+from actors.submitted import submitted
 from actors.tasks import TaskSet
 from actors.waiting import Waiters, woken
-from schemas.codec import decode
+from schemas.codec import decode, read
 from schemas.deliberation import GetQuery, ListQuery, RecountQuery, StatsQuery, Status, WaitQuery
 from schemas.errors import BadMessage, Refused
 from schemas.result import AgentStats, Deliberation, Page, Stats
-from schemas.service import StatsReply
+from schemas.service import ContractQuery, StatsReply
+from schemas.version import check
 from subjects import names
 from subjects.streams import DELIBERATIONS
 
@@ -72,6 +74,7 @@ class Responder:
         self.service.endpoint(names.LIST, ListQuery, self.handle_list)
         self.service.endpoint(names.RECOUNT, RecountQuery, self.handle_recount)
         self.service.endpoint(names.STATS, StatsQuery, self.handle_stats)
+        self.service.endpoint(names.CONTRACT, ContractQuery, self.handle_contract)
 
     async def start(self) -> None:
         """See `Actor`."""
@@ -102,7 +105,8 @@ class Responder:
             if record is None:
                 continue
             try:
-                self._window.add(record.stored_ms, decode(OutcomeFacts, record.body))
+                facts = read(OutcomeFacts, record.body, record.headers)
+                self._window.add(record.stored_ms, facts)
             except BadMessage as error:
                 log.warning("outcome not counted sequence=%d error=%s", record.sequence, error)
 
@@ -144,9 +148,10 @@ class Responder:
         """The stored outcome as it is, or what is known so far. Raises Refused, Unavailable."""
         opened, ended = await history.ends(self._bus, task_id)
         if ended is not None:
+            check(ended.headers)
             return ended.body
         if opened is None:
-            raise Refused("unknown_task", f"no deliberation {task_id}", "$.task_id")
+            return await submitted(self._bus, task_id)
         state = await history.rebuild(self._bus, opened)
         begun = bool(state.answers) or task_id in self._started
         return outcome.result(state, "IN_PROGRESS" if begun else "PENDING", self._clock())
@@ -159,7 +164,7 @@ class Responder:
         state = await history.rebuild(self._bus, opened, ended)
         if ended is None:
             return outcome.result(state, "IN_PROGRESS", self._clock())
-        stored = decode(Deliberation, ended.body)
+        stored = read(Deliberation, ended.body, ended.headers)
         status: Status = stored.status
         again = outcome.result(state, status, ended.stored_ms, stored.reason)
         return replace(again, duration_ms=stored.duration_ms)
@@ -180,7 +185,7 @@ class Responder:
             text = f"no seat {min(strangers)} in {query.task_id}"
             raise Refused("bad_request", text, "$.without")
         again = outcome.recounted(
-            state, decode(Deliberation, ended.body), query.rule, query.without
+            state, read(Deliberation, ended.body, ended.headers), query.rule, query.without
         )
         return decode(Deliberation, outcome.fitted(again, self._room()))
 
@@ -188,20 +193,39 @@ class Responder:
         """A page of summaries, newest first. Raises BusError."""
         return await listing.page(self._bus, query, self._started.keys())
 
+    async def handle_contract(self, _: ContractQuery) -> bytes:
+        """The AsyncAPI document of the version that answers."""
+        from schemas.contract.asyncapi import as_json  # noqa: PLC0415 - not before it is wanted
+
+        return as_json()
+
     async def handle_stats(self, _: StatsQuery) -> Stats:
         """Counts and latencies of the last hour, and the agents that answer now."""
-        replies = await self._bus.gather(
-            "$SRV.STATS.conclave-agent", b"", AGENTS_STALL_S, AGENTS_TOTAL_S
+        agents, collectors = await asyncio.gather(
+            self._told("conclave-agent"), self._told("conclave-collector")
         )
-        return self._window.stats(self._clock(), sorted(map(_agent_stats, replies), key=_name))
+        known = sorted(map(_agent_stats, agents), key=_name)
+        return self._window.stats(self._clock(), known, _refused(collectors))
+
+    async def _told(self, service: str) -> list[StatsReply]:
+        subject = f"$SRV.STATS.{service}"
+        replies = await self._bus.gather(subject, b"", AGENTS_STALL_S, AGENTS_TOTAL_S)
+        return [decode(StatsReply, reply.body) for reply in replies]
 
 
 def _name(agent: AgentStats) -> str:
     return agent.agent
 
 
-def _agent_stats(message: Message) -> AgentStats:
-    reply = decode(StatsReply, message.body)
+def _refused(collectors: Iterable[StatsReply]) -> dict[str, int]:
+    """By reason; of several collectors, which all fold the same, the one that saw most."""
+    most: Counter[str] = Counter()
+    for collector in collectors:
+        most |= Counter(collector.data.get("refused", {}))
+    return dict(most)
+
+
+def _agent_stats(reply: StatsReply) -> AgentStats:
     data: dict[str, Any] = reply.data
     return AgentStats(
         agent=reply.id,

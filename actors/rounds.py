@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from actors import prompts
 from actors.deliberation import Conclude, OpenRound, State
 from actors.protocols import PROTOCOLS
+from actors.tokens import token
 from schemas.agent import AgentRequest
 from schemas.council import Sampling, Seat
 from schemas.deliberation import Opened
@@ -59,6 +60,7 @@ def asks(state: State) -> tuple[Ask, ...]:
             deadline_ms=deadline_ms,
             priority=request.priority,
             response_schema=prompt.schema,
+            token=token(opened.secret, opened.task_id, state.round.round, seat.id),
         )
         made.append(Ask(queue=seat.queue or request.role, request=ask))
     return tuple(made)
@@ -77,6 +79,8 @@ def decide(state: State, now_ms: int) -> Decision:
     deadline_ms = state.opened.deadline_ms
     if state.over:
         return Decision(None, deadline_ms)
+    if (refused := state.opened.refused) is not None:
+        return Decision(Conclude("FAILED", f"{refused.code}: {refused.message}"), deadline_ms)
     if now_ms >= deadline_ms:
         text = "the deadline passed before the council had finished"
         return Decision(Conclude("TIMEOUT", text), deadline_ms)

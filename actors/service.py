@@ -5,17 +5,21 @@ and drops queued requests on stop. Here every request is answered exactly once: 
 reply, or by one typed error in two headers and a JSON body.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from actors import __version__
 from actors.bus import Bus, BusError, Message, Subscription, TooLarge, Unavailable
+from actors.replying import Reply, refusal, reply
 from actors.settings import Limits
-from schemas.codec import CONTENT_TYPE, JSON, MSGPACK, decode, encode
-from schemas.errors import ERROR_CODE_HEADER, ERROR_HEADER, ErrorReply, Refused
+from schemas.codec import encode, read
+from schemas.errors import Refused
 from schemas.service import (
     Endpoint,
     EndpointStats,
@@ -26,30 +30,38 @@ from schemas.service import (
 
 log = logging.getLogger(__name__)
 
-Reply = Any
-"""A Struct to be encoded in the caller's format, or JSON bytes to be sent as they are."""
+RETRY_AFTER_MS = 250
+"""When a request may come again that was one too many at a time: each takes milliseconds."""
 
 Handle = Callable[[Any], Coroutine[Any, Any, Reply]]
 
+Take = Callable[[Message], Coroutine[Any, Any, None]]
+Refuse = Callable[[Message, Refused], Coroutine[Any, Any, None]]
+
 
 class _Counted:
-    """An endpoint with what it did."""
+    """An endpoint with what it did. `take` answers a message, `refuse` turns one down."""
 
-    def __init__(self, subject: str, kind: type[Any], handle: Handle, queue: str) -> None:
+    def __init__(
+        self, subject: str, queue: str, name: str, take: Take, refuse: Refuse, **metadata: str
+    ) -> None:
         self.subject = subject
-        self.name = subject.replace(".", "-")
-        self.kind = kind
-        self.handle = handle
         self.queue = queue
+        self.name = name
+        self.take = take
+        self.refuse = refuse
+        self.metadata = metadata
         self.requests = 0
         self.errors = 0
         self.last_error = ""
         self.busy_ns = 0
 
     def info(self) -> Endpoint:
-        metadata = {"request": self.kind.__name__}
         return Endpoint(
-            name=self.name, subject=self.subject, queue_group=self.queue, metadata=metadata
+            name=self.name,
+            subject=self.subject,
+            queue_group=self.queue,
+            metadata=self.metadata,
         )
 
     def stats(self) -> EndpointStats:
@@ -95,7 +107,20 @@ class Service:
 
     def endpoint(self, subject: str, kind: type[Any], handle: Handle) -> None:
         """Declare that `handle` answers `kind` on `subject`, which all instances share."""
-        self._endpoints.append(_Counted(subject, kind, handle, self.name))
+        take = partial(self._answer, kind, handle)
+        name, request = subject.replace(".", "-"), kind.__name__
+        self._endpoints.append(
+            _Counted(subject, self.name, name, take, self._refuse, request=request)
+        )
+
+    def raw_endpoint(
+        self, name: str, subject: str, take: Take, refuse: Refuse, **metadata: str
+    ) -> None:
+        """Declare an endpoint that speaks another protocol: both send what it wants said.
+
+        What `take` raises is turned down by `refuse`, as what is checked before it.
+        """
+        self._endpoints.append(_Counted(subject, self.name, name, take, refuse, **metadata))
 
     async def start(self) -> None:
         """Answer from now on; discovery comes last, so that who is seen is ready."""
@@ -110,8 +135,8 @@ class Service:
 
     async def drain(self) -> None:
         """Leave discovery and the queue groups; what was received is still answered."""
-        for subscription in (*self._discovery, *self._subscriptions):
-            await subscription.close()
+        leaving = (*self._discovery, *self._subscriptions)
+        await asyncio.gather(*(subscription.close() for subscription in leaving))
         self._discovery.clear()
         self._subscriptions.clear()
 
@@ -121,30 +146,44 @@ class Service:
             endpoint.requests += 1
             self._in_flight += 1
             try:
-                await self._answer(endpoint, message)
+                await self._take(endpoint, message)
             finally:
                 self._in_flight -= 1
                 endpoint.busy_ns += time.perf_counter_ns() - begun
 
         return serve
 
-    async def _answer(self, endpoint: _Counted, message: Message) -> None:
-        content_type = message.headers.get(CONTENT_TYPE, JSON)
+    async def _take(self, endpoint: _Counted, message: Message) -> None:
         try:
             self._check(message)
-            request = decode(endpoint.kind, message.body or b"{}", content_type)
-            reply = await endpoint.handle(request)
-            await self._reply(message, reply, content_type)
+            await endpoint.take(message)
         except Refused as refused:
-            await self._refuse(endpoint, message, refused)
+            await self._turn_down(endpoint, message, refused)
         except Unavailable as error:
             log.warning("endpoint=%s unavailable error=%s", endpoint.subject, error)
-            await self._refuse(endpoint, message, Refused("unavailable", str(error)))
+            await self._turn_down(endpoint, message, Refused("unavailable", str(error)))
         except TooLarge as error:
-            await self._refuse(endpoint, message, Refused("too_large", str(error)))
+            await self._turn_down(endpoint, message, Refused("too_large", str(error)))
         except Exception:
             log.exception("endpoint=%s failed", endpoint.subject)
-            await self._refuse(endpoint, message, Refused("internal", "the request failed inside"))
+            failure = Refused("internal", "the request failed inside")
+            await self._turn_down(endpoint, message, failure)
+
+    async def _turn_down(self, endpoint: _Counted, message: Message, refused: Refused) -> None:
+        endpoint.errors += 1
+        endpoint.last_error = f"{refused.code}: {refused.message}"[:200]
+        if not message.reply:
+            log.warning("endpoint=%s refused without reply code=%s", endpoint.subject, refused.code)
+            return
+        try:
+            await endpoint.refuse(message, refused)
+        except BusError as error:
+            log.warning("endpoint=%s error reply not sent: %s", endpoint.subject, error)
+
+    async def _answer(self, kind: type[Any], handle: Handle, message: Message) -> None:
+        request = read(kind, message.body or b"{}", message.headers)
+        body, headers = reply(message.headers, await handle(request))
+        await self.bus.publish(message.reply, body, headers)
 
     def _check(self, message: Message) -> None:
         if not message.reply:
@@ -155,43 +194,20 @@ class Service:
             text = f"{len(message.body)} bytes are over the limit of {limit} bytes"
             raise Refused("too_large", text)
         if self._in_flight > self.limits.max_in_flight:
-            raise Refused("overloaded", f"{self._in_flight} requests in flight; try again later")
+            text = f"{self._in_flight} requests in flight; try again later"
+            raise Refused("overloaded", text, retry_after_ms=RETRY_AFTER_MS)
 
-    async def _reply(self, message: Message, reply: Reply, content_type: str) -> None:
-        headers = {CONTENT_TYPE: MSGPACK} if content_type == MSGPACK else None
-        if not isinstance(reply, bytes):
-            body = encode(reply, content_type)
-        elif headers:
-            body = encode(decode(dict, reply), MSGPACK)
-        else:
-            body = reply
+    async def _refuse(self, message: Message, refused: Refused) -> None:
+        body, headers = refusal(message.headers, refused)
         await self.bus.publish(message.reply, body, headers)
-
-    async def _refuse(self, endpoint: _Counted, message: Message, refused: Refused) -> None:
-        endpoint.errors += 1
-        endpoint.last_error = f"{refused.code}: {refused.message}"[:200]
-        if not message.reply:
-            log.warning("endpoint=%s refused without reply code=%s", endpoint.subject, refused.code)
-            return
-        headers = {
-            ERROR_HEADER: refused.message[:200].replace("\n", " "),
-            ERROR_CODE_HEADER: str(refused.number),
-        }
-        content_type = message.headers.get(CONTENT_TYPE, JSON)
-        if content_type == MSGPACK:
-            headers[CONTENT_TYPE] = MSGPACK
-        try:
-            body = encode(ErrorReply(error=refused.body), content_type)
-            await self.bus.publish(message.reply, body, headers)
-        except BusError as error:
-            log.warning("endpoint=%s error reply not sent: %s", endpoint.subject, error)
 
     def _answering(
         self, answer: Callable[[], Any]
     ) -> Callable[[Message], Coroutine[Any, Any, None]]:
         async def serve(message: Message) -> None:
             if message.reply:
-                await self.bus.publish(message.reply, encode(answer()))
+                with suppress(BusError):  # whoever asks asks again
+                    await self.bus.publish(message.reply, encode(answer()))
 
         return serve
 
@@ -215,7 +231,11 @@ class Service:
             **self._identity(),
             started=self._started,
             endpoints=tuple(endpoint.stats() for endpoint in self._endpoints),
-            data={"unanswerable": self.unanswerable, **self._data()},
+            data={
+                "unanswerable": self.unanswerable,
+                "tasks": len(asyncio.all_tasks()),
+                **self._data(),
+            },
         )
 
 

@@ -10,11 +10,15 @@ from msgspec import Meta, Struct
 from schemas.types import Name
 
 EngineName = Literal["vllm", "scripted"]
+Durability = Literal["fast", "safe", "cluster"]
 Positive = Annotated[int, Meta(ge=1)]
 
 
 class BusSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to reach NATS. An empty `url` means the embedded server."""
+    """How to reach NATS. An empty `url` means the embedded server.
+
+    Replies come below `inbox_prefix`, which can then be the only one that a user may hear.
+    """
 
     url: str = ""
     creds_file: str = ""
@@ -22,25 +26,52 @@ class BusSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     password: str = ""
     token: str = ""
     ca_file: str = ""
+    inbox_prefix: str = "_INBOX"
 
 
 class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long and how much is stored, and on how many servers.
 
     At `max_bytes` new deliberations are refused (`unavailable`); nothing accepted is dropped.
+    `durability` names a profile of supervisor/durability.py, which `replicas` follows unless set.
     """
+
+    durability: Durability = "fast"
 
     max_age_hours: Annotated[float, Meta(gt=0)] = 168.0
     max_bytes: int = -1
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
 
 
+class SynadiaSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The facade that shows every council as an agent of the Synadia Agent Protocol.
+
+    `owner` is a token of every agent's subject: `agents.prompt.conclave.<owner>.<role>`.
+    """
+
+    enabled: bool = False
+    owner: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9_-]{1,63}(?![\s\S])",
+            description="small letters, digits, _ and -, at most 63",
+        ),
+    ] = "local"
+    heartbeat_seconds: Annotated[int, Meta(ge=1, le=3_600)] = 30
+
+
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bounds on what one actor takes in at a time; over them a request is refused, typed."""
+    """Bounds on what one actor takes in at a time; over them a request is refused, typed.
+
+    `max_backlog` is of one council: deliberations that are open at a time. `backlog_of` sets it for
+    councils by their role.
+    """
 
     max_request_bytes: Positive = 1_048_576
     max_in_flight: Positive = 4_096
     max_waiting: Positive = 10_000
+    max_backlog: Positive = 10_000
+    backlog_of: dict[Name, Positive] = {}
     max_timeout_seconds: Annotated[float, Meta(gt=0, le=3600)] = 3600.0
 
 

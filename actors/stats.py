@@ -1,7 +1,7 @@
 """Counts and latencies of the recent past, folded from outcomes: pure but for its own memory."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -40,7 +40,12 @@ class Window:
         """Count one outcome, in stream order."""
         self._entries.append((stored_ms, facts))
 
-    def stats(self, now_ms: int, agents: Iterable[AgentStats] = ()) -> Stats:
+    def stats(
+        self,
+        now_ms: int,
+        agents: Iterable[AgentStats] = (),
+        refused: Mapping[str, int] | None = None,
+    ) -> Stats:
         """Sum up what is not older than the window."""
         while self._entries and self._entries[0][0] < now_ms - WINDOW_S * 1000:
             self._entries.popleft()
@@ -58,6 +63,7 @@ class Window:
                 _council(role, [facts for facts in recent if facts.role == role]) for role in roles
             ),
             agents=tuple(agents),
+            responses_refused=dict(refused or {}),
         )
 
 

@@ -14,7 +14,7 @@ class TaskSet:
     def __init__(self, name: str) -> None:
         self.name = name
         self.failures = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in the order of their beginning
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -22,12 +22,12 @@ class TaskSet:
     def spawn(self, work: Coroutine[Any, Any, None], name: str = "") -> asyncio.Task[None]:
         """Run `work` on its own; an exception it lets out is logged and counted, never lost."""
         task = asyncio.get_running_loop().create_task(work, name=name or self.name)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.failures += 1
             log.error("task failed set=%s task=%s", self.name, task.get_name(), exc_info=error)
@@ -36,13 +36,13 @@ class TaskSet:
         """Wait for all to end; after `timeout_s` cancel the rest and return how many that were."""
         if not self._tasks:
             return 0
-        _, late = await asyncio.wait(set(self._tasks), timeout=timeout_s)
+        _, late = await asyncio.wait(tuple(self._tasks), timeout=timeout_s)
         await self.cancel()
         return len(late)
 
     async def cancel(self) -> None:
         """Cancel every task and wait until each has ended."""
-        tasks = set(self._tasks)
+        tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:

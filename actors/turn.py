@@ -5,7 +5,6 @@ Nothing but the stored response counts; what is published live is at most once a
 
 import asyncio
 import logging
-import time
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -14,13 +13,14 @@ from msgspec.structs import replace
 from actors.bus import Bus, BusError, TooLarge
 from actors.clock import now_ms
 from actors.engine import Delta, Engine, EngineDead, Generated, Generation, GenerationRefused
+from actors.responses import message_id
 from actors.settings import PoolSettings
 from schemas.agent import AgentRequest, AgentResponse, SeatFailure, Timing
 from schemas.codec import encode
 from schemas.progress import Progress, SeatAnswered, SeatFailed, SeatStarted, TextDelta
 from schemas.types import MAX_TEXT
+from schemas.version import SCHEMA_HEADERS
 from subjects import names
-from subjects.streams import MAX_DELIVERIES
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +50,11 @@ class Turn:
         self._offset = 0
         self._next_s = 0.0
 
-    async def answer(self, queue: str, attempt: int) -> AgentResponse | None:
+    async def answer(self, queue: str) -> AgentResponse | None:
         """The seat's response, a failure included; None when the deadline came first.
 
         Raises EngineDead, after which another agent takes the turn.
         """
-        if attempt > MAX_DELIVERIES:
-            return self._failure("poison", f"{MAX_DELIVERIES} attempts ended without an answer")
         try:
             async with asyncio.timeout((self._request.deadline_ms - self._begun_ms) / 1000):
                 return await self._generate(queue)
@@ -87,9 +85,8 @@ class Turn:
         return answer
 
     async def _store(self, answer: AgentResponse) -> None:
-        message_id = f"response.{answer.task_id}.{answer.round}.{answer.seat}"
         subject = names.agent_response(answer.task_id)
-        await self._bus.store(subject, encode(answer), message_id=message_id)
+        await self._bus.store(subject, encode(answer), message_id=message_id(self._request))
 
     async def _generate(self, queue: str) -> AgentResponse:
         request, engine = self._request, self._engine
@@ -125,7 +122,7 @@ class Turn:
         if piece.thinking:
             return
         self._pieces.append(piece.text)
-        now_s = time.monotonic()
+        now_s = asyncio.get_running_loop().time()
         if now_s >= self._next_s:
             await self._flush()
             self._next_s = now_s + self._pause_s
@@ -140,7 +137,8 @@ class Turn:
 
     async def _publish(self, event: Progress) -> None:
         with suppress(BusError):  # whoever watches sees the rest in the result
-            await self._bus.publish(names.progress(self._request.task_id), encode(event))
+            subject = names.progress(self._request.task_id)
+            await self._bus.publish(subject, encode(event), SCHEMA_HEADERS)
 
     def _response(self) -> AgentResponse:
         ended_ms = now_ms()
@@ -151,6 +149,7 @@ class Turn:
             engine=self._engine.name,
             timing=Timing(total_ms=ended_ms - self._begun_ms),
             created_at_ms=ended_ms,
+            token=self._request.token,
         )
 
     def _success(self, said: Generated) -> AgentResponse:

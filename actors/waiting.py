@@ -49,7 +49,8 @@ class Waiters:
     def join(self, task_id: str) -> asyncio.Event:
         """Begin to wait: the event is set when the deliberation may be over. Raises Refused."""
         if self._count >= self._most:
-            raise Refused("overloaded", f"{self._count} callers are waiting; try again later")
+            text = f"{self._count} callers are waiting; try again later"
+            raise Refused("overloaded", text, retry_after_ms=int(RECHECK_S * 1000))
         event = asyncio.Event()
         self._waiting[task_id].add(event)
         self._count += 1

@@ -56,6 +56,10 @@ class Member(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lease_sha256: Annotated[str, Meta(max_length=64)] = ""
 
 
+Why = Literal["seat_left", "seat_lost", "seat_silent"]
+"""How a program came to be without its seat: it said so, was not heard of, or did not answer."""
+
+
 class Departed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A seat that a foreign program gave up or was taken from; what it is still asked fails.
 
@@ -66,7 +70,7 @@ class Departed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     queue: Name
     after: Count
     left_at_ms: EpochMs
-    code: Literal["seat_left", "seat_lost"]
+    code: Why
 
 
 class Council(Struct, frozen=True, kw_only=True, omit_defaults=True):

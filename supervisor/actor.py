@@ -2,18 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from collections.abc import Set as AbstractSet
 from functools import partial
+from typing import Any, TypeVar
 
 from actors.actor import Actor
 from actors.bus import Bus
 from actors.collector import Collector
+from actors.dead_letter_office import DeadLetterOffice
 from actors.dispatcher import Dispatcher
 from actors.engine import Engine
 from actors.nats_bus import NatsBus, connect
 from actors.registry import Registry
 from actors.responder import Responder
+from actors.settings import Retention
+from actors.synadia.facade import Facade
+from actors.together import Together
 from subjects.streams import streams
 from supervisor import engines
 from supervisor.config import Config
@@ -26,6 +31,7 @@ CONNECT_S = 30.0
 DRAIN_S = 8.0
 
 Make = Callable[[Bus], Actor]
+T = TypeVar("T")
 
 
 async def run(kind: str, config: Config, pool: str, instance: str, stop: asyncio.Event) -> int:
@@ -44,7 +50,12 @@ async def run(kind: str, config: Config, pool: str, instance: str, stop: asyncio
         "dispatcher": lambda bus: Dispatcher(bus, instance, config.limits),
         "collector": lambda bus: Collector(bus, instance, config.limits),
         "responder": lambda bus: Responder(bus, instance, config.limits),
-        "registry": lambda bus: Registry(bus, instance, config.limits),
+        # The office has next to nothing to do: it needs no process of its own.
+        "registry": lambda bus: Together(
+            Registry(bus, instance, config.limits),
+            DeadLetterOffice(bus, instance, config.limits),
+        ),
+        "synadia": lambda bus: Facade(bus, instance, config.synadia, config.limits),
     }
     return await serve(makers[kind], config, f"{kind} {instance}", stop, owner=kind == "registry")
 
@@ -81,16 +92,15 @@ async def serve(
 
     The `owner` of the streams brings them to the configured shape; others only make missing ones.
     """
-    bus = await connect(config.nats, name, timeout_s=CONNECT_S)
+    bus = await _unless(stop, connect(config.nats, name, timeout_s=CONNECT_S))
+    if bus is None:
+        return EXIT_OK
     try:
-        retention = config.retention
-        age_s = retention.max_age_hours * 3600
-        for stream in streams(age_s, retention.max_bytes, retention.replicas):
-            await bus.ensure(stream, update=owner)
-        actor = make(bus)
-        await actor.start()
+        actor = await _unless(stop, _started(make, bus, config.retention, owner=owner))
+        if actor is None:
+            return EXIT_OK
         log.info("ready name=%s", name)
-        await _until(stop, actor.failed, bus)
+        await until(stop, actor.failed, bus)
         failed = actor.failed.is_set() or bus.closed.is_set()
         async with asyncio.timeout(DRAIN_S):
             await actor.drain()
@@ -102,7 +112,30 @@ async def serve(
     return EXIT_FAILED if failed else EXIT_OK
 
 
-async def _until(stop: asyncio.Event, failed: asyncio.Event, bus: NatsBus) -> None:
+async def _started(make: Make, bus: NatsBus, retention: Retention, *, owner: bool) -> Actor:
+    age_s = retention.max_age_hours * 3600
+    for stream in streams(age_s, retention.max_bytes, retention.replicas):
+        await bus.ensure(stream, update=owner)
+    actor = make(bus)
+    await actor.start()
+    return actor
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """What `work` returns; None when told to stop before, for NATS may be away for long."""
+    working = asyncio.ensure_future(work)
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        working.cancel()
+        stopped.cancel()
+        await asyncio.wait((working, stopped))
+
+
+async def until(stop: asyncio.Event, failed: asyncio.Event, bus: NatsBus) -> None:
+    """Return when told to stop, when the actor cannot go on, or when NATS is closed for good."""
     events = [asyncio.ensure_future(event.wait()) for event in (stop, failed, bus.closed)]
     await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
     for event in events:

@@ -4,8 +4,6 @@ It knows nothing that any other program could not know from the subjects and mes
 """
 
 import asyncio
-import secrets
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -14,9 +12,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors import history
+from actors.asking import ask
 from actors.bus import Bus, Message, Record, Unavailable
 from schemas import codec
 from schemas.council import Council, CouncilCreate, CouncilList, CouncilListQuery, CouncilQuery
+from schemas.dead_letter import (
+    DeadLetter,
+    DeadLetterListQuery,
+    DeadLetterPage,
+    DeadLetterQuery,
+)
 from schemas.deliberation import (
     FINAL_STATUSES,
     Accepted,
@@ -30,7 +35,7 @@ from schemas.deliberation import (
     StatsQuery,
     WaitQuery,
 )
-from schemas.errors import ERROR_CODE_HEADER, ERROR_HEADER, BadMessage, ErrorReply, Refused
+from schemas.errors import BadMessage, Refused
 from schemas.progress import Progress
 from schemas.result import Deliberation, Page, Ranked, Stats
 from schemas.service import InfoReply, PingReply
@@ -44,11 +49,6 @@ SILENCE_S = 5.0
 
 GRACE_S = 5.0
 """How much longer than the responder's own limit a reply to `wait` may take."""
-
-
-def new_task_id() -> str:
-    """Return an id for a request of our own; ids of later requests sort after it."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}"
 
 
 class _Which(Struct, frozen=True):
@@ -66,12 +66,7 @@ class Client:
         self, subject: str, message: Struct, kind: type[T], timeout_s: float | None = None
     ) -> T:
         """Send `message` and decode the reply as `kind`; an error reply is raised as Refused."""
-        reply = await self.bus.request(
-            subject, codec.encode(message), timeout_s=timeout_s or self.timeout_s
-        )
-        if ERROR_CODE_HEADER in reply.headers:
-            raise refused(reply)
-        return codec.decode(kind, reply.body)
+        return await ask(self.bus, subject, message, kind, timeout_s or self.timeout_s)
 
     async def submit(self, request: DeliberationRequest) -> Accepted:
         """Ask a council; return its durable acknowledgement."""
@@ -136,6 +131,27 @@ class Client:
     async def delete_council(self, role: str) -> Council:
         """Remove a council; return it as it was."""
         return await self.call(names.COUNCIL_DELETE, CouncilQuery(role=role), Council)
+
+    async def hand_in(self, task_id: str, request: DeliberationRequest) -> int:
+        """Submit for whenever somebody is there; return the sequence of the stream's receipt."""
+        stored = await self.bus.store(names.submission(task_id), codec.encode(request))
+        return stored.sequence
+
+    async def dead_letters(self, query: DeadLetterListQuery) -> DeadLetterPage:
+        """Return a page of dead letters without their bodies, oldest first."""
+        return await self.call(names.DEAD_LIST, query, DeadLetterPage)
+
+    async def dead_letter(self, letter_id: int) -> DeadLetter:
+        """Return a dead letter with its body."""
+        return await self.call(names.DEAD_GET, DeadLetterQuery(id=letter_id), DeadLetter)
+
+    async def retry_letter(self, letter_id: int) -> DeadLetter:
+        """Send a dead letter's message again, once; return the letter."""
+        return await self.call(names.DEAD_RETRY, DeadLetterQuery(id=letter_id), DeadLetter)
+
+    async def drop_letter(self, letter_id: int) -> DeadLetter:
+        """Let a dead letter go; return it."""
+        return await self.call(names.DEAD_DROP, DeadLetterQuery(id=letter_id), DeadLetter)
 
     async def services(self) -> Sequence[PingReply]:
         """Return every actor that answers service discovery within a second."""
@@ -206,20 +222,10 @@ def event_in(message: Message, task_id: str = "") -> Event | None:
     """Return the event in a message, or None for an unknown kind or another `task_id`."""
     try:
         if message.subject in names.PUBLIC_OUTCOMES:
-            which = codec.decode(_Which, message.body).task_id
+            which = codec.read(_Which, message.body, message.headers).task_id
             if task_id and which != task_id:
                 return None
-            return codec.decode(Deliberation, message.body)
-        return codec.decode(Progress, message.body)  # type: ignore[arg-type]
+            return codec.read(Deliberation, message.body, message.headers)
+        return codec.read(Progress, message.body, message.headers)  # type: ignore[arg-type]
     except BadMessage:  # a newer system may say more than this client knows
         return None
-
-
-def refused(reply: Message) -> Refused:
-    """Return the error that an error reply carries, also when its body is not one of ours."""
-    try:
-        error = codec.decode(ErrorReply, reply.body).error
-    except BadMessage:
-        text = reply.headers.get(ERROR_HEADER, "error without a text")
-        return Refused(reply.headers[ERROR_CODE_HEADER], text)
-    return Refused(error.code, error.message, error.path or "$")

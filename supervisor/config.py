@@ -1,6 +1,6 @@
-"""The configuration: one frozen Struct, made of four layers, read once.
+"""The configuration: one frozen Struct, made of five layers, read once.
 
-    defaults  ←  TOML file  ←  environment  ←  flags
+    defaults  ←  durability profile  ←  TOML file  ←  environment  ←  flags
 
 Environment: `CONCLAVE_SECTION__KEY`, two underscores between section and key, in any case:
 `CONCLAVE_SERVER__PORT=0`, `CONCLAVE_POOLS__DEFAULT__MODEL=…`; lists are split at commas, a table
@@ -17,6 +17,7 @@ effect; then file and environment are not read again. Nothing of it is ever on a
 import os
 import tomllib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -24,9 +25,9 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from actors.settings import BusSettings, Limits, PoolSettings, Retention
+from actors.settings import BusSettings, Limits, PoolSettings, Retention, SynadiaSettings
 from schemas.types import Name
-from supervisor import layers
+from supervisor import durability, layers
 from supervisor.layers import ConfigError as ConfigError  # noqa: PLC0414 - re-exported for mypy
 
 INHERITED: Final = "CONCLAVE_CONFIG_JSON"
@@ -43,8 +44,10 @@ class EmbeddedServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Port 0 picks a free port. An empty `store_dir` is `$XDG_DATA_HOME/conclave`; with
     `temporary_store` a new directory is used instead, and removed at the end.
     `sync_interval` is how much a power failure may cost (no killed process ever costs anything);
-    `always` writes through to the disk before each acknowledgement.
-    User, password or token of `[nats]` are demanded by this server too. `http_port` 0: none.
+    `always` writes through to the disk before each acknowledgement. Unless set, it follows
+    `retention.durability` (supervisor/durability.py).
+    User, password or token of `[nats]` are demanded by this server too. `http_port` is
+    its monitoring, by which it is known to be able to store; 0 picks a free one.
     """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
@@ -94,6 +97,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pools: dict[Name, PoolSettings] = msgspec.field(
         default_factory=lambda: {"default": PoolSettings()}
     )
+    synadia: SynadiaSettings = SynadiaSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
 
 
@@ -108,17 +112,30 @@ def load(
     own environment unless given.
     """
     env = os.environ if environ is None else environ
-    if inherited := env.get(INHERITED):
-        values = layers.from_json(Config, inherited, INHERITED)
-    else:
-        values = _defaults()
-        if file := path or env.get(FILE):
-            values = _with_file(values, Path(file))
-        values = layers.merge(values, layers.from_environment(Config, env, values))
-    values = layers.merge(values, layers.from_flags(Config, flags or {}, values))
+    over = partial(_layered, path=path, flags=flags or {}, env=env)
+    values = over(_defaults())
+    profile = durability.layer(values["retention"]["durability"])
+    values = over(layers.merge(_defaults(), profile))
     if not values["pools"]:
         raise ConfigError("configuration", "pools", "there is no pool", "at least one [pools.NAME]")
     return msgspec.convert(values, Config)
+
+
+def _layered(
+    values: dict[str, Any],
+    *,
+    path: Path | str | None,
+    flags: Mapping[str, Any],
+    env: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return `values` with file, environment and flags over them."""
+    if inherited := env.get(INHERITED):
+        values = layers.from_json(Config, inherited, INHERITED)
+    else:
+        if file := path or env.get(FILE):
+            values = _with_file(values, Path(file))
+        values = layers.merge(values, layers.from_environment(Config, env, values))
+    return layers.merge(values, layers.from_flags(Config, flags, values))
 
 
 def handed_over(config: Config) -> str:

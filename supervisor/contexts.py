@@ -47,7 +47,6 @@ _UNSUPPORTED = (
     "cert",
     "key",
     "socks_proxy",
-    "inbox_prefix",
     "jetstream_domain",
     "jetstream_api_prefix",
     "tls_first",
@@ -95,6 +94,7 @@ def load(name: str, environ: Mapping[str, str] = os.environ) -> BusSettings:
         password=context.password,
         token=context.token,
         ca_file=_path(context.ca),
+        inbox_prefix=context.inbox_prefix or BusSettings().inbox_prefix,
     )
 
 

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.asking import new_task_id
 from schemas.agent import Usage
 from schemas.council import Sampling
 from schemas.deliberation import Constraints, DeliberationRequest
 from schemas.result import Deliberation
 from supervisor.cli.board import CouncilView, SeatView
 from supervisor.cli.live import View, deliberate
-from supervisor.client import Client, new_task_id
+from supervisor.client import Client
 
 TASKS: Mapping[str, str] = {
     "DEV": (

@@ -67,7 +67,9 @@ class Prober:
     async def ask(self, probe: Probe, timeout_s: float) -> Answer:
         """Ask one probe; UNKNOWN when NATS itself does not answer."""
         if isinstance(probe, ServerAnswers):
-            alive = await nats_server.answers(probe.host, probe.port, self._settings, timeout_s)
+            alive = await nats_server.answers(
+                probe.host, probe.port, self._settings, timeout_s
+            ) and await nats_server.healthy(probe.http_port, timeout_s)
             return Answer.ALIVE if alive else Answer.MISSING
         bus = await self._connected(timeout_s)
         if bus is None:
@@ -88,13 +90,14 @@ class Prober:
                 await self._disconnect()
             if self._bus is None and not self._closed:
                 try:
-                    bus = await nats_bus.connect(
+                    # Ours from here on, so that it is closed whatever comes next.
+                    self._bus = await nats_bus.connect(
                         self._settings, "conclave-supervisor", timeout_s=timeout_s
                     )
-                    await bus.serve(self._echo, partial(_echo, bus))
-                    self._bus = bus
+                    await self._bus.serve(self._echo, partial(_echo, self._bus))
                 except BusError as error:
                     logger.debug("no NATS yet reason=%s", error)
+                    await self._disconnect()
             return self._bus
 
     async def _disconnect(self) -> None:

@@ -99,7 +99,7 @@ def from_flags(kind: type[Struct], flags: Mapping[str, Any], under: Values) -> V
 def _variable(kind: Any, path: list[str], text: str, variable: str, under: Values) -> Values:
     """Return one variable's value inside the tables it belongs to."""
     head, rest = path[0], path[1:]
-    name = _spelt(head, under) if _is_pool_table(kind) else head.lower()
+    name = _spelt(head, under, kind) if _is_pool_table(kind) else head.lower()
     member = _member(kind, name, variable, "")
     if rest and _is_table(member):
         below = under.get(name, {})
@@ -179,9 +179,10 @@ def _refuse_near_miss(kind: type[Struct], name: str, variable: str) -> None:
         raise ConfigError(variable, "", "one underscore", f"{PREFIX}{section}{SEPARATOR}{key}")
 
 
-def _spelt(name: str, known: Values) -> str:
-    """Return the pool's name as written elsewhere: variables are in capitals by custom."""
-    return next((k for k in known if k.upper() == name.upper()), name.lower())
+def _spelt(name: str, known: Values, kind: Any) -> str:
+    """Return a key as written elsewhere. Variables are in capitals, as roles are and pools not."""
+    own = name.lower() if _is_table(get_args(kind)[1]) else name.upper()
+    return next((k for k in known if k.upper() == name.upper()), own)
 
 
 def _without_none(flags: Mapping[str, Any]) -> Values:

@@ -1,7 +1,10 @@
 """The embedded nats-server: found, configured, greeted.
 
-Only a loopback listener, unless configured otherwise; JetStream with file storage. Its port is
+Only loopback listeners, unless configured otherwise; JetStream with file storage. Its ports are
 chosen once, before the first start, so that after kill -9 it is back where its clients look.
+
+It is asked for its own health too: after one failed write, as on a full disk, it says PONG and
+stores nothing any more until it is started anew, although there may be room again.
 
 SIGTERM ends it at once and in good order (it is SIGUSR2 that begins the lame-duck mode with its
 two minutes).
@@ -30,6 +33,8 @@ from supervisor.spec import ChildSpec, ServerAnswers
 
 CHILD: Final = "nats-server"
 
+LOOPBACK: Final = "127.0.0.1"
+
 LONGEST_GREETING: Final = 65_536
 """INFO of a standalone server is about 500 bytes; who sends more is no nats-server of ours."""
 
@@ -44,15 +49,20 @@ def binary() -> str:
 
 
 def settled(server: EmbeddedServer) -> EmbeddedServer:
-    """Return the server's settings with a port that is free now. Raises AddressInUse."""
-    with socket.socket(socket.AF_INET6 if ":" in server.host else socket.AF_INET) as probe:
+    """Return the server's settings with ports that are free now. Raises AddressInUse."""
+    with _bound(server.host, server.port) as port, _bound(LOOPBACK, server.http_port) as http_port:
+        return replace(server, port=port, http_port=http_port)
+
+
+@contextlib.contextmanager
+def _bound(host: str, port: int) -> Iterator[int]:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((server.host, server.port))
+            probe.bind((host, port))
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise AddressInUse(server.host, server.port, reason) from None
-        return replace(server, port=probe.getsockname()[1])
+            raise AddressInUse(host, port, error.strerror or str(error)) from None
+        yield probe.getsockname()[1]
 
 
 def url(server: EmbeddedServer) -> str:
@@ -90,7 +100,7 @@ def child(server: EmbeddedServer, login: BusSettings, directory: Path) -> ChildS
     file = directory / "nats-server.conf"
     file.touch(mode=0o600)
     file.write_text(configuration(server, login, directory))
-    answers_here = ServerAnswers(host=server.host, port=server.port)
+    answers_here = ServerAnswers(host=server.host, port=server.port, http_port=server.http_port)
     return ChildSpec(
         id=CHILD,
         argv=(binary(), "-c", str(file)),
@@ -107,14 +117,13 @@ def configuration(server: EmbeddedServer, login: BusSettings, directory: Path) -
         "server_name": "conclave",
         "host": server.host,
         "port": server.port,
+        "http": f"{LOOPBACK}:{server.http_port}",
         "max_payload": server.max_payload_bytes,
         "jetstream": {
             "store_dir": str(directory),
             "sync_interval": server.sync_interval,
         },
     }
-    if server.http_port:
-        settings["http"] = f"127.0.0.1:{server.http_port}"
     if login.token:
         settings["authorization"] = {"token": login.token}
     elif login.user:
@@ -133,6 +142,23 @@ async def answers(host: str, port: int, login: BusSettings, timeout_s: float) ->
                     return False
                 writer.write(b"CONNECT " + _introduction(login) + b"\r\nPING\r\n")
                 return await reader.readline() == b"PONG\r\n"
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, ValueError):
+        return False
+
+
+async def healthy(http_port: int, timeout_s: float) -> bool:
+    """Tell whether a server of this machine finds itself fit: JetStream on, every stream writable.
+
+    The monitoring's `/healthz`; its answer's first line is all that is needed of HTTP.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_connection(LOOPBACK, http_port)
+            try:
+                writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+                return (await reader.readline()).split()[1:2] == [b"200"]
             finally:
                 writer.close()
     except (OSError, TimeoutError, ValueError):

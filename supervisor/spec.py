@@ -19,10 +19,11 @@ _ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
 class ServerAnswers(Struct, frozen=True, tag="server"):
-    """A nats-server says PONG on a new connection."""
+    """A nats-server says PONG on a new connection, and `healthy` on its monitoring port."""
 
     host: str
     port: int
+    http_port: int
 
 
 class ServiceAnswers(Struct, frozen=True, tag="service"):

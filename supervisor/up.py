@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from actors.settings import BusSettings
 from supervisor import nats_server
-from supervisor.config import INHERITED, Config, handed_over, masked_url
+from supervisor.config import INHERITED, Config, ConfigError, handed_over, masked_url
 from supervisor.errors import GaveUp
 from supervisor.health import Prober
 from supervisor.spec import ChildSpec, PoolAnswers, Probe, ServiceAnswers
@@ -135,6 +135,9 @@ def _prepared(config: Config) -> Iterator[tuple[Config, Sequence[ChildSpec]]]:
     if config.nats.url:
         yield config, children(config)
         return
+    if config.retention.replicas > 1:
+        wrong = f"{config.retention.replicas} copies cannot lie on the one server started here"
+        raise ConfigError("configuration", "retention.replicas", wrong, "1, or nats.url")
     server = nats_server.settled(config.server)
     with nats_server.store(server) as directory:
         login = replace(config.nats, url=nats_server.url(server))
@@ -147,7 +150,8 @@ def _prepared(config: Config) -> Iterator[tuple[Config, Sequence[ChildSpec]]]:
 def children(config: Config) -> Sequence[ChildSpec]:
     """Return every actor's specification in starting order; agents last, so they stop first."""
     run = secrets.token_hex(3)
-    specs = [_core(config, kind, f"{kind}-{run}") for kind in CORE]
+    kinds = (*CORE, "synadia") if config.synadia.enabled else CORE
+    specs = [_core(config, kind, f"{kind}-{run}") for kind in kinds]
     for pool, settings in config.pools.items():
         if settings.engine == "scripted":
             names = [f"{pool}-{number}" for number in range(1, settings.replicas + 1)]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from actors.asking import new_task_id
 from schemas import codec
 from schemas.council import Sampling
 from schemas.deliberation import (
@@ -22,7 +23,6 @@ from supervisor.cli.board import CouncilView
 from supervisor.cli.files import read_bytes, read_text
 from supervisor.cli.options import Common, command
 from supervisor.cli.session import connected
-from supervisor.client import new_task_id
 
 app = typer.Typer()
 
@@ -83,10 +83,15 @@ def ask(  # noqa: PLR0913, PLR0917 - one for each option
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Watch until the outcome, or only submit.")
     ] = True,
+    submit: Annotated[
+        bool,
+        typer.Option("--submit", help="Only store it, for whenever somebody is there; no waiting."),
+    ] = False,
 ) -> int:
     """Ask a council and watch it answer.
 
-    With --no-wait only the task_id is printed once the request is stored. With --json the
+    With --no-wait only the task_id is printed once the request is stored; with --submit too, and
+    nothing but NATS need be running: what is wrong with it is told by its outcome. With --json the
     acknowledgement is the first document and the outcome the second. Exit code 0 if the
     deliberation COMPLETED, 1 if it FAILED or was CANCELLED, 3 if it ended as TIMEOUT.
 
@@ -120,6 +125,8 @@ def ask(  # noqa: PLR0913, PLR0917 - one for each option
         response_schema=_schema(schema),
         context=read_text(context_file) if context_file else context_text,
     )
+    if submit:
+        return asyncio.run(_submit(common, request))
     return asyncio.run(_ask(common, request, wait=wait))
 
 
@@ -130,6 +137,18 @@ def _schema(file: Path | None) -> dict[str, Any] | None:
         return codec.decode(dict[str, Any], read_bytes(file))
     except BadMessage as error:
         raise Refused(error.code, f"{file}: {error.message}", error.path) from None
+
+
+async def _submit(common: Common, request: DeliberationRequest) -> int:
+    task_id = request.task_id or new_task_id()
+    async with connected(common) as client:
+        sequence = await client.hand_in(task_id, request)
+    if common.json:
+        output.document({"task_id": task_id, "sequence": sequence})
+    else:
+        output.show(task_id)
+        errors.say(f"conclave: stored as #{sequence}; conclave wait {task_id}")
+    return errors.OK
 
 
 async def _ask(common: Common, request: DeliberationRequest, *, wait: bool) -> int:

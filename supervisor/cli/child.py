@@ -21,7 +21,7 @@ from supervisor import config as configured
 from supervisor.cli import errors
 from supervisor.config import Config, ConfigError
 
-Kind = Literal["dispatcher", "collector", "responder", "registry", "agent", "placement"]
+Kind = Literal["dispatcher", "collector", "responder", "registry", "agent", "placement", "synadia"]
 
 
 def is_meant(arguments: Sequence[str]) -> bool:

@@ -15,13 +15,19 @@ from supervisor.client import Client
 from supervisor.doctor import Finding
 
 ACTORS = ("dispatcher", "collector", "responder", "registry")
+STREAMS = (
+    streams.DELIBERATIONS,
+    streams.COUNCILS,
+    streams.DEAD_LETTERS,
+    streams.ADVISORIES,
+)
 START = "conclave up, or conclave run {}"
 
 
 async def system(client: Client) -> AsyncIterator[Finding]:
     """Look at everything behind a connection that stands."""
     yield await _round_trip(client.bus)
-    for stream in (streams.DELIBERATIONS, streams.COUNCILS, streams.DEAD_LETTERS):
+    for stream in STREAMS:
         yield await _stream(client.bus, stream)
     pings = await client.services()
     for finding in actors(pings):

@@ -12,6 +12,7 @@ import sys
 from typing import Final
 
 from actors.bus import BusError, TooLarge
+from actors.guests.openai import OpenAIMissing
 from actors.models import ModelMissing
 from schemas.deliberation import Status
 from schemas.errors import Refused
@@ -34,6 +35,7 @@ EXPECTED = (
     SupervisionError,
     InvalidSubject,
     ModelMissing,
+    OpenAIMissing,
 )
 """What a command may raise at its user; anything else is a defect and shows its traceback."""
 
@@ -63,6 +65,8 @@ def one_line(error: Exception) -> str:
     if isinstance(error, Refused):
         where = f" (at {error.path})" if error.path not in ("", "$") else ""
         text = f"{error.code}: {error.message}{where}"
+        if error.retry_after_ms is not None:
+            text += f"; there may be room in {error.retry_after_ms / 1000:.1f} s"
     elif isinstance(error, TooLarge):
         text = f"too_large: {error}"
     elif isinstance(error, BusError):

@@ -10,7 +10,7 @@ from actors.bus import Record
 from schemas import codec
 from schemas.agent import AgentResponse
 from schemas.deliberation import CountingRule, Opened, RoundOpened
-from schemas.errors import BadMessage, Refused
+from schemas.errors import BadMessage, ErrorReply, Refused
 from schemas.result import Deliberation
 from supervisor.cli import errors, output, results, text
 from supervisor.cli.deliberations import TaskId
@@ -34,11 +34,13 @@ def show(common: Common, task_id: TaskId) -> int:
         raise Refused("unknown_task", f"no deliberation {task_id}", "$.task_id")
     for event in events:
         if common.json:
-            output.line(event.body)
+            output.line(_as_json(event))
         else:
             output.show(_line(event))
     if not common.json and events[-1].subject.startswith("deliberation.outcome."):
-        output.show(results.deliberation(codec.decode(Deliberation, events[-1].body)))
+        output.show(
+            results.deliberation(codec.read(Deliberation, events[-1].body, events[-1].headers))
+        )
     return errors.OK
 
 
@@ -66,6 +68,16 @@ def recount(
     return errors.OK
 
 
+def _as_json(event: Record) -> bytes:
+    """The event as it is stored; a seat's answer in MessagePack is told in JSON."""
+    if event.headers.get(codec.CONTENT_TYPE) != codec.MSGPACK:
+        return event.body
+    try:
+        return codec.encode(codec.read(AgentResponse, event.body, event.headers))
+    except BadMessage as error:
+        return codec.encode(ErrorReply(error=error.body))
+
+
 def _line(event: Record) -> Text:
     when = time.strftime("%H:%M:%S", time.localtime(event.stored_ms / 1000))
     stamp = f"{when}.{event.stored_ms % 1000:03d}  #{event.sequence:<8}"
@@ -78,15 +90,15 @@ def _line(event: Record) -> Text:
 def _told(event: Record) -> tuple[str, str]:
     kind = event.subject.rpartition(".")[0]
     if kind == "deliberation.opened":
-        opened = codec.decode(Opened, event.body)
+        opened = codec.read(Opened, event.body, event.headers)
         return f"opened {opened.request.protocol} for {', '.join(s.id for s in opened.seats)}", ""
     if kind == "deliberation.round":
-        following = codec.decode(RoundOpened, event.body)
+        following = codec.read(RoundOpened, event.body, event.headers)
         return f"round {following.round}: {following.stage} by {', '.join(following.seats)}", "bold"
     if kind == "agent.response":
-        said = codec.decode(AgentResponse, event.body)
+        said = codec.read(AgentResponse, event.body, event.headers)
         if said.failure is not None:
             return f"{said.seat} failed in round {said.round}: {said.failure.code}", "red"
         return f"{said.seat} in round {said.round}: {text.one_line(said.content, 90)}", ""
-    ended = codec.decode(Deliberation, event.body)
+    ended = codec.read(Deliberation, event.body, event.headers)
     return f"{ended.status}: {ended.winner_reason or ended.reason}", results.STYLE[ended.status]

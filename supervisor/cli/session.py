@@ -5,11 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from msgspec.structs import replace
-
 from actors import nats_bus
 from actors.settings import BusSettings
-from supervisor import config, contexts
+from supervisor import reaching
 from supervisor.cli.options import Common
 from supervisor.client import Client
 
@@ -20,20 +18,8 @@ CONNECT_S = 2.0
 
 
 def bus_settings(common: Common) -> BusSettings:
-    """Return how to reach NATS: flag, context, `NATS_URL`, configuration, selected context.
-
-    When nobody says anything it is where `conclave up` listens. Credentials of the
-    configuration hold also for a server named by flag or environment.
-    """
-    if common.context and not common.server:
-        return contexts.load(common.context)
-    known = config.load(common.config, {"nats": {"url": common.server or None}})
-    if known.nats.url:
-        return known.nats
-    if name := contexts.selected():
-        return contexts.load(name)
-    port = known.server.port or contexts.DEFAULT_PORT
-    return replace(known.nats, url=f"nats://{known.server.host}:{port}")
+    """Return how to reach NATS; see `supervisor.reaching`."""
+    return reaching.bus_settings(common.server, common.context, common.config)
 
 
 @asynccontextmanager

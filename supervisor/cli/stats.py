@@ -40,7 +40,14 @@ def views(found: Stats) -> Sequence[RenderableType]:
         f" {found.cancelled} cancelled; {text.tokens(found.usage)} tokens"
         " (prompt / cached / completion)",
     )
-    return (head, _councils(found), _agents(found))
+    return (head, *_refused(found), _councils(found), _agents(found))
+
+
+def _refused(found: Stats) -> Sequence[RenderableType]:
+    """What seats sent that changed nothing: none of it is normal where all seats are one's own."""
+    reasons = sorted(found.responses_refused.items())
+    told = ", ".join(f"{count} {text.plain(reason)}" for reason, count in reasons)
+    return (Text(f"Responses that changed nothing: {told}"),) if told else ()
 
 
 def _councils(found: Stats) -> RenderableType:

@@ -179,11 +179,11 @@ class TestDispatchers:
         await system.core()
         dispatcher = await started(system, "dispatcher")
         accepted = await system.client.ask()
-        await until(lambda: dispatcher._asked == 3)
+        await until(lambda: dispatcher._fan_out.asked == 3)
         await system.crash(dispatcher)
         await system.client.bus.api("CONSUMER.DELETE.DELIBERATIONS.dispatcher", {})
         second = await system.add("dispatcher", "dispatcher-2")
-        await until(lambda: second._asked == 3)
+        await until(lambda: second._fan_out.asked == 3)
         await system.agent(engine)
         await system.client.outcome(accepted.task_id)
         assert len(engine.begun) == 3
@@ -310,5 +310,5 @@ def impatient(monkeypatch) -> None:
 
     monkeypatch.setattr(
         "actors.agent.agent_consumer",
-        lambda queue: replace(agent_consumer(queue), ack_wait_s=0.5),
+        lambda queue: replace(agent_consumer(queue), ack_wait_s=0.5, backoff_s=()),
     )

@@ -7,6 +7,7 @@ import pytest
 from actors import __version__
 from actors.bus import Message
 from actors.service import Service
+from schemas.contract.endpoints import ENDPOINTS
 from schemas.deliberation import StatsQuery
 from subjects import names
 from tests.harness.engines import SECRET, Gated
@@ -16,24 +17,20 @@ from tests.harness.system import Reply, System
 SERVICES = {
     "conclave-agent",
     "conclave-collector",
+    "conclave-dead-letters",
     "conclave-dispatcher",
     "conclave-registry",
     "conclave-responder",
 }
 SUBJECTS = {
-    "conclave-dispatcher": {names.REQUEST, names.CANCEL},
-    "conclave-responder": {names.GET, names.WAIT, names.LIST, names.RECOUNT, names.STATS},
-    "conclave-registry": {
-        names.COUNCIL_CREATE,
-        names.COUNCIL_GET,
-        names.COUNCIL_LIST,
-        names.COUNCIL_DELETE,
-    },
+    service: {each.subject for each in ENDPOINTS if each.service == service and each.shared}
+    for service in sorted({each.service for each in ENDPOINTS})
 }
+"""As the contract has them."""
 
 
 @pytest.mark.parametrize("verb", ["PING", "INFO", "STATS"])
-async def test_all_five_kinds_of_actors_are_found(council: System, verb: str):
+async def test_all_kinds_of_actors_are_found(council: System, verb: str):
     found = await council.client.discovered(verb)
     assert {each["name"] for each in found} == SERVICES
     assert {each["version"] for each in found} == {__version__}
@@ -122,5 +119,5 @@ async def test_draining_answers_what_was_received(system: System):
 async def test_a_ping_nobody_waits_for_is_harmless(council: System):
     heard: list[Message] = []
     await council.client.bus.publish("$SRV.PING", b"")
-    assert len(await council.client.discovered("PING")) == 5
+    assert len(await council.client.discovered("PING")) == len(SERVICES)
     assert heard == []

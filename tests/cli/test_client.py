@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from actors.asking import new_task_id, refused
 from actors.bus import Message
 from schemas.codec import encode
 from schemas.deliberation import DeliberationRequest
@@ -10,7 +11,7 @@ from schemas.errors import Refused
 from schemas.progress import SeatStarted, TextDelta
 from schemas.result import Deliberation
 from subjects import names
-from supervisor.client import Client, event_in, new_task_id, refused
+from supervisor.client import Client, event_in
 from tests.harness.system import System
 
 EVENT = SeatStarted(task_id="t", round=0, seat="a")

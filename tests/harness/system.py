@@ -9,6 +9,7 @@ import msgspec
 from actors.actor import Actor
 from actors.agent import Agent
 from actors.collector import Collector
+from actors.dead_letter_office import DeadLetterOffice
 from actors.dispatcher import Dispatcher
 from actors.engine import Engine
 from actors.nats_bus import NatsBus, connect
@@ -30,6 +31,7 @@ CORE = {
     "dispatcher": Dispatcher,
     "collector": Collector,
     "responder": Responder,
+    "dead-letters": DeadLetterOffice,
 }
 
 

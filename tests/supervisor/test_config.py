@@ -1,4 +1,4 @@
-"""The configuration: four layers, one Struct, errors that name the place."""
+"""The configuration: five layers, one Struct, errors that name the place."""
 
 import re
 import tomllib
@@ -47,6 +47,31 @@ def test_flags_stand_above_everything_and_none_means_not_given(tmp_path):
     flags = {"server": {"port": 0, "host": None}, "limits": None}
     config = configured("[server]\nport = 7", {"CONCLAVE_SERVER__PORT": "8"}, flags, path=tmp_path)
     assert (config.server.port, config.server.host) == (0, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("profile", "copies", "sync"),
+    [("fast", 1, "10s"), ("safe", 1, "always"), ("cluster", 3, "always")],
+)
+def test_a_durability_profile_stands_above_the_defaults_alone(tmp_path, profile, copies, sync):
+    chosen = f'[retention]\ndurability = "{profile}"'
+    config = configured(chosen, path=tmp_path)
+    assert (config.retention.replicas, config.server.sync_interval) == (copies, sync)
+    config = configured(
+        f"{chosen}\nreplicas = 5", {"CONCLAVE_SERVER__SYNC_INTERVAL": "1m"}, path=tmp_path
+    )
+    assert (config.retention.replicas, config.server.sync_interval) == (5, "1m")
+
+
+def test_a_profile_may_come_from_anywhere_and_reaches_the_children(tmp_path):
+    config = configured(environ={"CONCLAVE_RETENTION__DURABILITY": "safe"}, path=tmp_path)
+    assert config.server.sync_interval == "always"
+    assert load(environ={INHERITED: handed_over(config)}) == config
+
+
+def test_an_unknown_profile_is_refused_with_those_there_are(tmp_path):
+    error = refused('[retention]\ndurability = "paranoid"', path=tmp_path)
+    assert (error.key, "cluster" in error.allowed) == ("retention.durability", True)
 
 
 def test_nats_url_is_honoured_below_its_own_variable():
@@ -116,7 +141,7 @@ def test_an_unknown_key_is_named_with_its_file_and_what_is_allowed(tmp_path):
 @pytest.mark.parametrize(
     ("text", "key", "allowed"),
     [
-        ("servr = 1", "servr", "nats, server, retention, limits, pools, supervisor"),
+        ("servr = 1", "servr", "nats, server, retention, limits, pools, synadia, supervisor"),
         ("server = 1", "server", "host, port"),
         ('[server]\nport = "7"', "server.port", "`int`"),
         ("[server]\nport = 70000", "server.port", "`int` <= 65535"),
@@ -219,3 +244,10 @@ def test_the_commented_file_mentions_every_key():
         missing = [key for key in expected if key not in written]
         # A key without a default value cannot be written in TOML; it stands there as a comment.
         assert [k for k in missing if not re.search(rf"^# {k} = ", text, re.MULTILINE)] == []
+
+
+def test_a_councils_own_bound_can_come_from_the_environment():
+    found = load(environ={"CONCLAVE_LIMITS__BACKLOG_OF__ARCHITECT": "50"})
+    assert found.limits.backlog_of == {"ARCHITECT": 50}
+    found = load(environ={"CONCLAVE_LIMITS__BACKLOG_OF": '{"Legal": 7}'})
+    assert found.limits.backlog_of == {"Legal": 7}

@@ -7,17 +7,21 @@ import os
 import signal
 import socket
 import stat
+import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
 from actors import nats_bus
+from actors.bus import BusError
 from actors.settings import BusSettings
 from subjects.streams import StreamSpec
 from supervisor import nats_server
 from supervisor.config import EmbeddedServer
 from supervisor.errors import AddressInUse, NoServerBinary, StoreInUse
 from supervisor.health import Prober
+from tests.faults.rows.server import fill, small_file_system
 from tests.supervisor.children import alive, eventually, supervising
 
 STREAM = StreamSpec(name="KEPT", subjects=("kept.*",), description="what must not be lost")
@@ -67,11 +71,12 @@ async def test_a_stopped_server_is_noticed_killed_and_replaced(tmp_path):
         assert await nats_server.answers(settled.host, settled.port, ANYBODY, 5.0)
 
 
-async def test_it_listens_on_loopback_only_and_on_one_port(tmp_path):
+async def test_it_listens_on_loopback_only_to_clients_and_to_whoever_monitors(tmp_path):
     async with serving(tmp_path) as (settled, supervisor):
         server = psutil.Process(supervisor.pid(nats_server.CHILD))
         listening = [c.laddr for c in server.net_connections() if c.status == psutil.CONN_LISTEN]
-        assert [tuple(address) for address in listening] == [("127.0.0.1", settled.port)]
+        expected = {("127.0.0.1", settled.port), ("127.0.0.1", settled.http_port)}
+        assert {tuple(address) for address in listening} == expected
 
 
 async def test_stopping_it_leaves_no_process_and_no_port(tmp_path):
@@ -123,7 +128,33 @@ def test_a_taken_port_is_refused_before_anything_is_started():
 
 
 def test_port_zero_becomes_a_free_port():
-    assert nats_server.settled(EmbeddedServer(port=0)).port > 0
+    settled = nats_server.settled(EmbeddedServer(port=0))
+    assert 0 < settled.port != settled.http_port > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="root mounts a small disk")
+async def test_a_server_that_cannot_write_any_more_is_unfit_and_replaced_until_it_can():
+    with small_file_system() as folder:
+        async with serving(folder) as (settled, supervisor):
+            bus = await connect(settled)
+            await bus.ensure(STREAM)
+            ballast = Path(folder) / "ballast"
+            fill(ballast)
+            storing = asyncio.ensure_future(stored(bus, "kept.2"))
+            victim = supervisor.pid(nats_server.CHILD)
+            await eventually(lambda: supervisor.pid(nats_server.CHILD) not in (None, victim))
+            ballast.unlink()
+            async with asyncio.timeout(30):
+                await storing
+            assert await nats_server.healthy(settled.http_port, 5.0)
+            await bus.close()
+
+
+async def stored(bus, subject):
+    """Store as often as it takes."""
+    while True:
+        with contextlib.suppress(BusError):
+            return await bus.store(subject, bytes(100_000))
 
 
 def test_two_servers_never_share_a_store(tmp_path):
@@ -166,11 +197,10 @@ def test_clients_are_sent_to_an_address_they_can_reach():
     assert nats_server.url(EmbeddedServer(host="10.0.0.7", port=1)) == "nats://10.0.0.7:1"
 
 
-def test_monitoring_is_off_unless_asked_for(tmp_path):
-    off = json.loads(nats_server.configuration(EmbeddedServer(), ANYBODY, tmp_path))
-    assert "http" not in off
-    on = nats_server.configuration(EmbeddedServer(http_port=8222), ANYBODY, tmp_path)
-    assert json.loads(on)["http"] == "127.0.0.1:8222"
+def test_monitoring_is_on_loopback_wherever_clients_are(tmp_path):
+    server = EmbeddedServer(host="10.0.0.7", http_port=8222)
+    written = nats_server.configuration(server, ANYBODY, tmp_path)
+    assert json.loads(written)["http"] == "127.0.0.1:8222"
 
 
 def test_a_missing_binary_is_said_with_the_remedy(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The whole system with the scripted engine: up, used, hurt, down. Slow, so few."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -13,8 +14,8 @@ from actors import nats_bus
 from actors.settings import BusSettings
 from schemas.codec import decode
 from schemas.service import PingReply
-from supervisor import config, nats_server, up
-from supervisor.config import EmbeddedServer
+from supervisor import config, nats_server, policy, up
+from supervisor.config import EmbeddedServer, SupervisorSettings
 from supervisor.errors import GaveUp
 from supervisor.process import Process
 from supervisor.spec import ChildSpec
@@ -60,6 +61,7 @@ async def test_everybody_answers_when_it_is_ready_and_nobody_is_left_afterwards(
             "conclave-collector",
             "conclave-responder",
             "conclave-agent",
+            "conclave-dead-letters",
         }
     assert not any(alive(pid) for pid in pids)
 
@@ -101,6 +103,13 @@ async def test_a_system_that_cannot_start_says_why(monkeypatch):
     assert "nobody cannot run (exit code 2)" in raised.value.reason
 
 
+async def test_three_copies_on_the_one_server_it_would_start_are_refused():
+    wanted = scripted(retention={"durability": "cluster"})
+    with pytest.raises(config.ConfigError, match=r"retention\.replicas: 3 copies"):
+        async with up.running(wanted):
+            pytest.fail("it started")
+
+
 class Command:
     """`conclave up` as a person starts it, ready while the block lasts."""
 
@@ -137,6 +146,35 @@ async def test_the_command_says_ready_once_and_ends_in_good_order(tmp_path, numb
     assert re.fullmatch(r"ready nats://127\.0\.0\.1:\d+", announced)
     assert command.process.code == 0
     assert len(command.everybody) == len(CHILDREN)
+    assert not any(alive(child.pid) for child in command.everybody)
+
+
+async def test_a_child_that_keeps_dying_ends_the_command_within_its_window(tmp_path):
+    """As it ships: after more than five failures within 30 s everything stops, with code 70."""
+    window_s = SupervisorSettings().period_seconds + SupervisorSettings().stop_timeout_seconds
+    async with Command(tmp_path) as command:
+        async with asyncio.timeout(window_s):
+            while not command.process.exited.is_set():
+                for child in psutil.Process(command.process.pid).children():
+                    with contextlib.suppress(psutil.Error):
+                        if "dispatcher" in child.cmdline():
+                            child.kill()
+                await asyncio.sleep(0.02)
+        everybody = [child.pid for child in command.everybody]
+    assert command.process.code == policy.ESCALATED
+    assert any("giving up: dispatcher failed" in line for line in command.lines)
+    assert not any(alive(pid) for pid in everybody)
+
+
+async def test_a_stop_while_nats_is_away_takes_no_longer(tmp_path):
+    """Actors that wait for NATS obey at once: nobody has to be killed."""
+    async with Command(tmp_path) as command:
+        (server,) = (child for child in command.everybody if child.name() == "nats-server")
+        server.suspend()
+        os.kill(command.process.pid, signal.SIGTERM)
+        async with asyncio.timeout(SupervisorSettings().stop_timeout_seconds + 5.0):
+            await command.process.exited.wait()
+    assert command.process.code == 0
     assert not any(alive(child.pid) for child in command.everybody)
 
 

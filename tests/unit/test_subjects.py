@@ -8,9 +8,20 @@ from hypothesis import strategies as st
 
 from subjects import names
 from subjects.errors import InvalidSubject
-from subjects.streams import agent_consumer, dispatch_consumer, streams
+from subjects.streams import (
+    MAX_DELIVERIES,
+    advisory_consumer,
+    agent_consumer,
+    backoff_s,
+    dispatch_consumer,
+    is_ours,
+    reader_of,
+    streams,
+    submission_consumer,
+)
 
 BUILDERS = (
+    names.submission,
     names.opened,
     names.agent_request,
     names.agent_response,
@@ -19,6 +30,8 @@ BUILDERS = (
     names.council_stored,
     lambda value: names.outcome("completed", value),
     lambda value: names.outcome(value, "task"),
+    lambda value: names.synadia_agent("prompt", value, "dev"),
+    lambda value: names.synadia_agent("prompt", "local", value),
 )
 STREAMS = {stream.name: stream for stream in streams(max_age_s=0, max_bytes=-1, replicas=1)}
 
@@ -52,7 +65,7 @@ def test_whatever_is_built_has_a_fixed_number_of_tokens(build, value: str):
 
 
 def test_the_task_is_read_back_from_every_subject_of_a_task():
-    per_task = (names.opened, names.agent_response, names.progress)
+    per_task = (names.submission, names.opened, names.agent_response, names.progress)
     assert {names.task_of(build("t-1")) for build in per_task} == {"t-1"}
     assert names.task_of(names.outcome("timeout", "t-1")) == "t-1"
 
@@ -74,6 +87,7 @@ def test_no_two_streams_store_the_same_subject():
 @pytest.mark.parametrize(
     ("subject", "stream"),
     [
+        (names.submission("t"), "DELIBERATIONS"),
         (names.opened("t"), "DELIBERATIONS"),
         (names.agent_request("DEV"), "DELIBERATIONS"),
         (names.agent_response("t"), "DELIBERATIONS"),
@@ -116,8 +130,16 @@ def test_a_stored_council_becomes_a_change_that_is_not_stored_again():
     assert not any(matches(each, changed) for each in STREAMS["COUNCILS"].subjects)
 
 
+CONSUMERS = (
+    submission_consumer(),
+    dispatch_consumer(),
+    agent_consumer("DEV"),
+    advisory_consumer(),
+)
+
+
 def test_consumers_read_what_their_stream_stores():
-    for consumer in (dispatch_consumer(), agent_consumer("DEV")):
+    for consumer in CONSUMERS:
         stored = STREAMS[consumer.stream].subjects
         assert all(any(matches(each, read) for each in stored) for read in consumer.filters)
 
@@ -126,3 +148,35 @@ def test_every_queue_has_a_consumer_of_its_own():
     assert agent_consumer("DEV").durable != agent_consumer("QA").durable
     with pytest.raises(InvalidSubject):
         agent_consumer("*")
+
+
+def test_every_attempt_has_its_patience_and_they_are_bounded():
+    """But the reader of what was given up never gives up itself."""
+    *bounded, advisories = CONSUMERS
+    for consumer in bounded:
+        assert len(consumer.backoff_s) == consumer.max_deliver == MAX_DELIVERIES
+        assert consumer.backoff_s[0] == consumer.ack_wait_s
+    assert advisories.max_deliver == -1
+
+
+def test_the_consumer_that_acts_upon_a_message_is_known_by_its_subject():
+    for consumer in (submission_consumer(), dispatch_consumer(), agent_consumer("DEV")):
+        for pattern in consumer.filters:
+            assert reader_of(pattern.replace("*", "x")) == consumer.durable
+        assert is_ours(consumer.durable)
+    assert reader_of(names.outcome("completed", "x")) == ""
+    assert not is_ours("analytics")
+
+
+def test_what_is_given_back_waits_longer_each_time():
+    waits = [backoff_s(attempt) for attempt in range(1, 10)]
+    assert waits == sorted(waits)
+    assert waits[0] <= 1.0
+
+
+def test_given_up_messages_of_every_consumer_are_captured():
+    captured = STREAMS["ADVISORIES"].subjects
+    for consumer in (submission_consumer(), dispatch_consumer(), agent_consumer("DEV")):
+        for kind in ("MAX_DELIVERIES", "MSG_TERMINATED"):
+            told = f"$JS.EVENT.ADVISORY.CONSUMER.{kind}.{consumer.stream}.{consumer.durable}"
+            assert any(matches(pattern, told) for pattern in captured)

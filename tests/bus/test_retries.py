@@ -1,0 +1,56 @@
+"""What could not be stored is tried again, and never so often as to be a load of its own."""
+
+import asyncio
+import time
+
+import pytest
+
+from actors.bus import Message, Unavailable
+from actors.nats_bus import NatsBus, connect
+from actors.retry_budget import MOST, PER_SECOND, SHARE
+from actors.settings import BusSettings
+from subjects import names
+from subjects.streams import DELIBERATIONS
+from tests.harness.nats_server import Server
+
+NO_ROOM = b'{"error": {"code": 503, "err_code": 10077, "description": "no room"}}'
+STORES = 300
+
+
+async def test_a_stream_without_room_is_not_stormed(
+    bus: NatsBus, nats_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("actors.nats_bus.STORE_DEADLINE_S", 2.0)
+    stream = await connect(nats_settings, "a full stream")
+    attempts = 0
+
+    async def refuse(message: Message) -> None:
+        nonlocal attempts
+        attempts += 1
+        await stream.publish(message.reply, NO_ROOM)
+
+    await stream.serve("full", refuse)
+    begun = time.monotonic()
+    results = await asyncio.gather(
+        *(bus.store("full", b"x") for _ in range(STORES)), return_exceptions=True
+    )
+    passed_s = time.monotonic() - begun
+    assert {type(each) for each in results} == {Unavailable}
+    assert attempts > STORES
+    assert attempts - STORES <= MOST + STORES * SHARE + passed_s * PER_SECOND
+    await stream.close()
+
+
+async def test_what_never_reached_the_server_is_stored_as_soon_as_it_is_back(
+    own_server: Server, own_bus: NatsBus
+):
+    own_server.kill()
+    stores = [
+        asyncio.ensure_future(own_bus.store(names.opened(f"t-{number}"), b"x"))
+        for number in range(STORES)
+    ]
+    await asyncio.sleep(0.5)
+    own_server.start()
+    await asyncio.gather(*stores)
+    assert await own_bus.last_sequence(DELIBERATIONS) >= STORES
+    assert own_bus._budget.spent < STORES / 2
