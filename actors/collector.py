@@ -3,8 +3,8 @@
 Follows `deliberation.opened.*`, `deliberation.round.*`, `agent.response.*` and
 `deliberation.outcome.*.*` in stream order. After a crash it reads again from the longest allowed
 deadline ago, so it needs no checkpoint; deadlines come from the stored openings and hold even if
-no agent ever answers. Rounds and outcome are compare-and-sets, so a second collector is a
-harmless hot standby.
+no agent ever answers. What is older and still open, after an outage longer than that, is ended
+then. Rounds and outcome are compare-and-sets, so a second collector is a harmless hot standby.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from actors.clock import now_ms
 from actors.dead_letters import set_aside
 from actors.deliberation import Conclude, OpenRound, State, advance, objection, respond
 from actors.history import opening
+from actors.leftovers import end_leftovers
 from actors.load import TELL_S, LoadMeter
 from actors.rounds import decide
 from actors.service import Service
@@ -69,6 +70,7 @@ class Collector:
         self._round_sequence: dict[str, int] = {}
         self._load = LoadMeter()
         self._folded = 0
+        self._since_ms = 0
         self._loops = TaskSet("collector loops")
         self._work = TaskSet("collector work")
         self._concluded = self._ignored = self._rejected = 0
@@ -96,6 +98,7 @@ class Collector:
         keep_running(self._loops, self.failed, "fold", self._fold)
         keep_running(self._loops, self.failed, "time", self._watch_time)
         keep_running(self._loops, self.failed, "load", self._tell_load)
+        keep_running(self._loops, self.failed, "leftovers", self._end_leftovers)
         await self._caught_up.wait()
         await self.service.start()
 
@@ -106,7 +109,7 @@ class Collector:
         await self._work.join(DRAIN_S)
 
     async def _fold(self) -> None:
-        since = self._clock() - int(self._limits.max_timeout_seconds * 1000)
+        self._since_ms = self._clock() - int(self._limits.max_timeout_seconds * 1000)
         self._caught_up.clear()
         self._past.clear()
         self._open.clear()
@@ -115,7 +118,7 @@ class Collector:
         self._load.clear()
         self._wakings.clear()
         self._round_sequence.clear()
-        records = self._bus.follow(DELIBERATIONS, FILTERS, since_ms=since)
+        records = self._bus.follow(DELIBERATIONS, FILTERS, since_ms=self._since_ms)
         async with aclosing(records):
             async for record in records:
                 if record is None:
@@ -272,6 +275,11 @@ class Collector:
             self._wakings.set(task_id, self._clock() + int(RETRY_S * 1000))
             return False
         return True
+
+    async def _end_leftovers(self) -> None:
+        await self._caught_up.wait()
+        self._concluded += await end_leftovers(self._bus, self._since_ms, self._clock)
+        await asyncio.Event().wait()  # there can be no more: from here on all is followed
 
     async def _tell_load(self) -> None:
         """Let the dispatchers know what is open, so that they can refuse more than can be done."""

@@ -1,0 +1,80 @@
+"""Where the product meets the outer world, replaced: clock, chance, NATS, processes."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+from uuid import UUID
+
+from actors.engine import Engine
+from actors.nats_bus import NatsBus
+from actors.settings import BusSettings, PoolSettings
+from tests.simulation.client import Client
+from tests.simulation.engine import MoodyEngine
+from tests.simulation.loop import OWNER, VirtualLoop
+from tests.simulation.processes import SimulatedProcess
+
+
+@contextmanager
+def simulated() -> Iterator[None]:
+    """Let the product find a played world wherever a `VirtualLoop` runs."""
+    replaced = {
+        "actors.clock.time_ns": _wall_ns,
+        "actors.nats_bus.connect": _connect,
+        "actors.nats_pull.uuid4": _uuid4,
+        "secrets.token_hex": _token_hex,
+        "supervisor.actor.connect": _connect,
+        "supervisor.engines.start": _engine,
+        "supervisor.supervisor.Process": SimulatedProcess,
+        "supervisor.supervisor.time": SimpleNamespace(monotonic=_monotonic),
+    }
+    with ExitStack() as stack:
+        for name, value in replaced.items():
+            stack.enter_context(mock.patch(name, value))
+        yield
+
+
+def _loop() -> VirtualLoop:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop
+
+
+def _wall_ns() -> int:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return time.time_ns()
+    return loop.wall_ns() if isinstance(loop, VirtualLoop) else time.time_ns()
+
+
+def _monotonic() -> float:
+    return _loop().time()
+
+
+def _uuid4() -> UUID:
+    return UUID(int=_loop().draw.getrandbits(128))
+
+
+def _token_hex(count: int = 32) -> str:
+    return _loop().draw.randbytes(count).hex()
+
+
+async def _connect(settings: BusSettings, name: str, *, timeout_s: float = 10.0) -> NatsBus:
+    world = _loop().world
+    bus = NatsBus(name)
+    client = Client(world.network)
+    owner: Any = OWNER.get()
+    if owner is not None:
+        owner.clients.append(client)
+    bus._nc = client
+    await bus.open(settings, timeout_s)
+    return bus
+
+
+async def _engine(settings: PoolSettings) -> Engine:
+    loop = _loop()
+    return MoodyEngine(settings, loop.draw, loop.world.plan.moods)
