@@ -209,8 +209,7 @@ class Agent:
     async def _handle(self, delivery: Delivery, queue: str) -> None:
         try:
             request = read(AgentRequest, delivery.record.body, delivery.record.headers)
-            turn = self._speak(delivery, request, queue)
-            await self._floor.give(request.task_id, request.round, turn)
+            await self._speak(delivery, request, queue)
             await delivery.ack()
         except BadMessage as error:
             self._rejected += 1
@@ -233,15 +232,18 @@ class Agent:
 
     async def _speak(self, delivery: Delivery, request: AgentRequest, queue: str) -> None:
         async with self._slots:
-            if not await self._is_over(delivery, request):
-                turn = Turn(self._bus, self._engine, self._instance, request, self._settings)
-                answer = await turn.answer(queue)
-                if answer is None:
-                    self._dropped += 1
-                elif (await turn.store(answer)).failure is None:
-                    self._answered += 1
-                else:
-                    self._refused += 1
+            if await self._is_over(delivery, request):
+                return
+            turn = Turn(self._bus, self._engine, self._instance, request, self._settings)
+            speaking = turn.answer(queue)
+            answer = await self._floor.give(request.task_id, request.round, speaking)
+            # What was said to the end is stored and told, also when the outcome comes meanwhile.
+            if answer is None:
+                self._dropped += 1
+            elif (await turn.store(answer)).failure is None:
+                self._answered += 1
+            else:
+                self._refused += 1
 
     async def _is_over(self, delivery: Delivery, request: AgentRequest) -> bool:
         over = self._floor.past(request.task_id, request.round)

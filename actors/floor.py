@@ -4,7 +4,9 @@ import asyncio
 import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 KEPT = 10_000
 """Tasks remembered as past; a turn of an older one ends at its deadline at the latest."""
@@ -18,7 +20,7 @@ class Floor:
 
     def __init__(self) -> None:
         self._past: OrderedDict[str, int] = OrderedDict()
-        self._speaking: defaultdict[str, dict[asyncio.Future[None], int]] = defaultdict(dict)
+        self._speaking: defaultdict[str, dict[asyncio.Future[Any], int]] = defaultdict(dict)
 
     def past(self, task_id: str, round_number: int) -> bool:
         """Whether nobody waits for this turn any more."""
@@ -34,15 +36,16 @@ class Floor:
             if round_number < before:
                 turn.cancel()
 
-    async def give(self, task_id: str, round_number: int, turn: Coroutine[Any, Any, None]) -> None:
-        """Run a turn to its end, or until it is past, which is an end like any other."""
+    async def give(self, task_id: str, round_number: int, turn: Coroutine[Any, Any, T]) -> T | None:
+        """Run a turn to its end and return what came of it; None when it was cut short as past."""
         speaking = asyncio.ensure_future(turn)
         self._speaking[task_id][speaking] = round_number
         try:
-            await speaking
+            return await speaking
         except asyncio.CancelledError:
             if not self.past(task_id, round_number):
                 raise
+            return None
         finally:
             del self._speaking[task_id][speaking]
             if not self._speaking[task_id]:

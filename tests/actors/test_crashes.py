@@ -6,6 +6,7 @@ import json
 from actors.clock import now_ms
 from actors.dead_letters import ORIGIN, REASON, SEQUENCE
 from actors.defaults import default_councils
+from actors.settings import Limits
 from schemas.agent import AgentResponse
 from schemas.codec import encode
 from schemas.deliberation import DeliberationRequest, Opened
@@ -133,6 +134,22 @@ class TestCollectors:
         await asyncio.sleep(0.15)
         await system.add("collector")
         assert (await system.client.outcome(accepted.task_id)).status == "TIMEOUT"
+
+    async def test_a_deadline_that_passed_longer_ago_than_any_may_last_is_kept_too(
+        self, system: System
+    ):
+        for kind in ("registry", "dispatcher", "responder"):
+            await system.add(kind)
+        left = [await system.client.ask(constraints={"timeout_seconds": 0.2}) for _ in range(3)]
+        await system.add("collector")
+        first = [await system.client.outcome(each.task_id) for each in left]
+        await system.crash(await started(system, "collector"))
+        left = [await system.client.ask(constraints={"timeout_seconds": 0.2}) for _ in range(70)]
+        await asyncio.sleep(0.6)
+        await system.add("collector", "collector-2", Limits(max_timeout_seconds=0.3))
+        first += [await system.client.outcome(each.task_id) for each in left]
+        assert {result.status for result in first} == {"TIMEOUT"}
+        assert len(await system.client.bus.scan(DELIBERATIONS, names.ANY_OUTCOME)) == 73
 
     async def test_what_ended_before_is_not_ended_again(self, council: System):
         ids = [(await council.client.ask(num_agents=1)).task_id for _ in range(5)]

@@ -187,3 +187,11 @@ async def test_a_context_of_the_largest_size_reaches_the_agents(system: System):
         context="x" * 999_990, num_agents=1, constraints={"timeout_seconds": 10}
     )
     assert (await system.client.outcome(accepted.task_id)).status == "COMPLETED"
+
+
+async def test_the_last_seat_tells_that_it_answered_though_the_outcome_is_faster(council: System):
+    asked = await asyncio.gather(*(council.client.ask() for _ in range(20)))
+    for accepted in asked:
+        await council.client.outcome(accepted.task_id)
+        events = council.client.progress[accepted.task_id]
+        await until(lambda events=events: sum(isinstance(e, SeatAnswered) for e in events) == 3)
