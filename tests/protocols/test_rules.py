@@ -16,6 +16,7 @@ from actors.rounds import asks, decide
 from schemas.agent import Usage
 from schemas.council import Sampling
 from schemas.deliberation import Constraints
+from schemas.errors import ErrorBody
 from tests.harness.builders import answer, failure
 from tests.protocols.talks import (
     NOW,
@@ -596,3 +597,17 @@ def _written(seat: str, bad: str, draw: random.Random) -> str:
 def test_a_planted_broken_proposal_wins_hardly_ever(seats):
     wins = sum(elected(seed, seats) for seed in range(200))
     assert wins < 200 * 0.05
+
+
+def test_what_was_refused_fails_with_its_code_before_anything_is_asked():
+    state = start()
+    refused = ErrorBody(code="unknown_role", message="no council 'SALES'")
+    state = replace(state, opened=replace(state.opened, refused=refused, seats=()))
+    decision = decide(state, NOW)
+    assert decision.command == Conclude("FAILED", "unknown_role: no council 'SALES'")
+
+
+@pytest.mark.parametrize("instruction", [prompts.PROPOSE, prompts.REVISE])
+def test_a_closed_question_wants_its_answer_on_a_line_of_its_own(instruction):
+    assert prompts.proposal(instruction, closed=True).endswith(prompts.ANSWER)
+    assert prompts.proposal(instruction, closed=False) == instruction

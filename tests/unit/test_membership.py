@@ -98,3 +98,10 @@ class TestSilence:
             role="DEV", status="COMPLETED", seats=("a",), failures=(_Code("a", "abstained"),)
         )
         assert [silences.heard(spared) for _ in range(PATIENCE)] == [()] * PATIENCE
+
+    def test_a_seat_that_is_taken_anew_begins_with_all_patience(self):
+        silences = Silences()
+        for _ in range(PATIENCE - 1):
+            silences.heard(self.outcome("a"))
+        silences.forget("DEV", "a")
+        assert silences.heard(self.outcome("a")) == ()

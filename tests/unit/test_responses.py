@@ -21,6 +21,7 @@ from schemas.codec import decode, encode
 from schemas.council import Seat
 from schemas.errors import BadMessage
 from schemas.result import Deliberation
+from schemas.version import SCHEMA, UnsupportedVersion
 from subjects import names
 from tests.harness import builders
 from tests.harness.strategies import mangled, message
@@ -214,3 +215,16 @@ def test_a_result_can_always_be_read(bodies: list[bytes], protocol: str):
     assert not told.truncated
     if protocol != "vote":  # no answer of a closed kind is among them
         assert {each.proposal.author_id for each in told.results} >= {"s1", "s2"}
+
+
+def test_an_answer_of_another_major_version_is_no_answer():
+    body = encode(by(GUEST))
+    with pytest.raises(UnsupportedVersion):
+        responses.read(body, {SCHEMA: "9.0"})
+
+
+def test_a_seat_that_was_not_asked_in_a_round_has_no_say_in_it():
+    state = begun()
+    second = replace(state.round, round=1, seats=("s1",))
+    state = replace(state, rounds=(*state.rounds, second))
+    assert objection(state, by(GUEST, round=1)) == "wrong_seat"
