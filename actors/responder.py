@@ -179,7 +179,7 @@ class Responder:
         state = await history.rebuild(self._bus, opened, ended)
         held = election.hold(state)
         if held is None:
-            raise Refused("bad_request", f"{query.task_id} held no vote", "$.task_id")
+            raise Refused("bad_request", f"{query.task_id} held no ballots", "$.task_id")
         strangers = set(query.without) - {seat.id for seat in state.opened.seats}
         if strangers:
             text = f"no seat {min(strangers)} in {query.task_id}"

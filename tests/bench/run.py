@@ -12,7 +12,7 @@ import uvloop
 
 from tests.bench import measuring
 
-NAMES = ("ack_latency", "broken_seat", "council_scaling", "prefix_cache", "protocols")
+NAMES = ("ack_latency", "broken_seat", "council_scaling", "durability", "prefix_cache", "protocols")
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from schemas.codec import encode
 from schemas.deliberation import Accepted
 from schemas.result import Deliberation, Failure
 from tests.faults.ledger import Ledger
+from tests.faults.verdict import places
 
 SEATS = ("a", "b")
 
@@ -104,6 +105,43 @@ async def test_an_outcome_after_the_deadline_is_late(monkeypatch):
     verdict = await verdict_of(PlantedBus(["timeout"], [], deadline_ms=1_000), monkeypatch)
     assert verdict.late == ["fault-00000"]
     assert not verdict.clean
+
+
+@pytest.mark.parametrize(
+    ("ended", "found"),
+    [
+        ([True, True], {}),
+        ([False, False, True], {"prefix": 2}),
+        ([True, False, True, True], {"middle": 1}),
+        ([True, True, False], {"postfix": 1}),
+        ([False, True, False, True, False], {"prefix": 1, "middle": 1, "postfix": 1}),
+        ([False, False], {"prefix": 2}),
+        ([], {}),
+    ],
+)
+def test_what_is_lost_is_told_by_its_place(ended, found):
+    assert places(ended) == found
+
+
+async def test_load_lasts_as_long_as_its_block(monkeypatch):
+    bus = PlantedBus([], [])
+    async with Ledger(bus, seats=2, timeout_s=5.0) as ledger:
+        async with ledger.load(1_000.0):
+            while ledger.sent < 3:
+                await asyncio.sleep(0)
+        verdict = ledger.verdict()
+    assert verdict.sent == verdict.accepted == ledger.sent
+
+
+async def test_an_outcome_that_was_read_and_is_gone_is_lost(monkeypatch):
+    class Forgetful(PlantedBus):
+        async def scan(self, _stream, _subject, start=1, batch=256):
+            found = await super().scan(_stream, _subject, start, batch)
+            self._stored = []  # the server began anew
+            return found
+
+    verdict = await verdict_of(Forgetful(["completed"], ["completed"]), monkeypatch)
+    assert verdict.lost == ["fault-00000"]
 
 
 async def test_an_outcome_that_forgets_a_seat_is_found(monkeypatch):

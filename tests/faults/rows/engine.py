@@ -1,0 +1,97 @@
+"""E: the real engine. Ray places one agent, whose vLLM runs in a child process of its own."""
+
+import asyncio
+import importlib.util
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import psutil
+from msgspec.structs import replace
+
+from actors.models import BUNDLED_NAME
+from actors.settings import PoolSettings
+from tests.faults.rows.row import Row
+from tests.faults.scene import Load, Scene, living, supervised
+
+POOL = "default"
+BACK_S = 240.0
+"""An engine loads its model anew; on two shared cores that takes a minute or two."""
+
+SLOW_LOAD = {"per_second": 0.5, "timeout_s": 300.0}
+
+
+@asynccontextmanager
+async def with_engine(load: Load, tag: str) -> AsyncIterator[Scene]:
+    """Everything on one machine with the bundled model, under a load that it can bear."""
+    pool = PoolSettings(model=BUNDLED_NAME, default_max_tokens=64)
+    async with supervised(replace(load, **SLOW_LOAD), tag, pools={POOL: pool}) as scene:
+        yield scene
+
+
+async def kill_named(scene: Scene, name: str) -> None:
+    """A process of the pool dies; who is above it notices, and all is placed anew."""
+    victim = await _named(scene, name)
+    async with scene.recovering(BACK_S):
+        await scene.kill_process(victim)
+        while (again := _find(scene, name)) is None or again == victim:
+            await asyncio.sleep(0.1)
+        await scene.back(POOL)
+        await scene.ledger.flows()
+
+
+async def kill_driver(scene: Scene) -> None:
+    """The driver dies, and Ray, agent and engine with it."""
+    async with scene.recovering(BACK_S):
+        await scene.kill(POOL)
+        await scene.back(POOL)
+        await scene.ledger.flows()
+
+
+async def _named(scene: Scene, name: str) -> psutil.Process:
+    while (found := _find(scene, name)) is None:
+        await asyncio.sleep(0.1)
+    return found
+
+
+def _find(scene: Scene, name: str) -> psutil.Process | None:
+    pid = scene.system.pid(POOL)
+    driver = living(pid) if pid is not None else None
+    try:
+        family = driver.children(recursive=True) if driver is not None else []
+        named = [each for each in family if name in each.name()]
+    except psutil.Error:
+        return None  # it is going
+    return living(named[0].pid) if named else None
+
+
+def _missing() -> str:
+    return "" if importlib.util.find_spec("vllm") else "the engine is not installed"
+
+
+def _row(number: int, whose: str, name: str) -> Row:
+    return Row(
+        id=f"E{number}",
+        fault=f"kill -9 of {whose}",
+        inject=partial(kill_named, name=name),
+        stage=with_engine,
+        weight=0.02,
+        missing=_missing,
+        slow=True,
+    )
+
+
+ROWS = (
+    _row(1, "the agent that Ray placed", "ray::Replica"),
+    _row(2, "its vLLM engine's own process", "VLLM::EngineCor"),
+    _row(3, "Ray's raylet", "raylet"),
+    Row(
+        id="E4",
+        fault="kill -9 of the pool's driver",
+        inject=kill_driver,
+        stage=with_engine,
+        weight=0.02,
+        missing=_missing,
+        slow=True,
+    ),
+)

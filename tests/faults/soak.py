@@ -1,0 +1,147 @@
+"""`just soak minutes=30`: a steady load with a fault every minute; is everything flat?
+
+Of every process: resident memory, threads, file descriptors, asyncio tasks and subscriptions, and
+of the stream its consumers, every few seconds. Trends are taken after a warm-up of a fifth of the
+time. Core actors live through all faults: nats-server dies under them, their consumers are
+deleted, poison comes, agents die. The stream keeps three minutes, so that it is of one size; and
+as many outcomes as the query responder counts at most are stored before, so that its memory of
+the last hour is full from the beginning.
+
+Writes soak.json, soak.md and soak.png to tests/faults/results/. Exit code 1 when a trend is above
+its bar or a deliberation was lost, doubled or late.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvloop
+
+from actors.settings import Retention
+from actors.stats import MAX_ENTRIES
+from schemas.codec import encode
+from schemas.result import Deliberation
+from subjects import names
+from supervisor import nats_server
+from supervisor.config import EmbeddedServer
+from tests.faults.ledger import FILLER
+from tests.faults.rows import messages, processes, server
+from tests.faults.run import flag
+from tests.faults.sampling import Sample, sample, trends
+from tests.faults.scene import AGENT, Load, Scene, supervised
+from tests.faults.soak_report import Hurt, Soak, as_table, keep, last_line
+
+KEPT_HOURS = 0.05
+SETTLING_S = 20.0
+FAULTS = (
+    ("kill -9 of nats-server", lambda scene: processes.kill(scene, "nats-server")),
+    ("every consumer is deleted", server.delete_consumers),
+    ("kill -9 of the agent", lambda scene: processes.kill(scene, AGENT)),
+    ("poison on every stored subject", messages.poison),
+)
+
+
+@asynccontextmanager
+async def small(load: Load, tag: str) -> AsyncIterator[tuple[Scene, str]]:
+    """A system whose stream keeps minutes, and where its nats-server's monitoring is."""
+    settled = nats_server.settled(EmbeddedServer(port=0, temporary_store=True))
+    retention = Retention(max_age_hours=KEPT_HOURS)
+    async with supervised(load, tag, server=settled, retention=retention) as scene:
+        yield scene, f"http://127.0.0.1:{settled.http_port}"
+
+
+async def soak(minutes: float, load: Load, every_s: float) -> Soak:
+    """Run a soak; sample every `every_s` seconds."""
+    begun = time.monotonic()
+    samples: list[Sample] = []
+    done: list[Hurt] = []
+    async with small(load, "soak") as (scene, monitoring):
+        await fill(scene)
+        background = [
+            asyncio.create_task(scene.ledger.keep_reading()),
+            asyncio.create_task(_sampling(scene, monitoring, samples, every_s)),
+        ]
+        async with scene.ledger.load(load.per_second):
+            await _hurt(scene, minutes, done)
+        for task in background:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await scene.ledger.settled(load.timeout_s + 10.0)
+        print(f"{time.monotonic() - begun:.0f} s in all", flush=True)
+        return Soak(
+            minutes=minutes,
+            faults=done,
+            verdict=scene.ledger.verdict(),
+            trends=trends(samples, warm_up_s=minutes * 12, settling_s=SETTLING_S),
+            samples=samples,
+            problems=scene.problems,
+        )
+
+
+async def fill(scene: Scene, count: int = MAX_ENTRIES) -> None:
+    """Store so many outcomes of nobody's deliberations."""
+    numbers = iter(range(count))
+
+    async def store() -> None:
+        for number in numbers:
+            told = Deliberation(
+                task_id=f"{FILLER}{number}", role="DEV", protocol="independent", status="COMPLETED"
+            )
+            subject = names.outcome("completed", told.task_id)
+            await scene.witness.store(subject, encode(told))
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(64):
+            tasks.create_task(store())
+    print(f"{count} outcomes stored before", flush=True)
+
+
+async def _hurt(scene: Scene, minutes: float, done: list[Hurt]) -> None:
+    """Inject one fault in the middle of every minute."""
+    begun = time.monotonic()
+    for number, (fault, inject) in enumerate(itertools.cycle(FAULTS)):
+        at = begun + 60 * number + 30
+        if at > begun + 60 * minutes:
+            break
+        await asyncio.sleep(at - time.monotonic())
+        done.append(Hurt(time.monotonic() - begun, fault))
+        await inject(scene)
+        back_s = scene.recoveries[-1] or float("inf")
+        print(f"{done[-1].at_s:6.0f} s  {fault}, back after {back_s:.1f} s", flush=True)
+    await asyncio.sleep(begun + 60 * minutes - time.monotonic())
+
+
+async def _sampling(scene: Scene, monitoring: str, samples: list[Sample], every_s: float) -> None:
+    begun = time.monotonic()
+    while True:
+        samples += await sample(scene, time.monotonic() - begun, monitoring)
+        await asyncio.sleep(every_s)
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--per-second", type=float, default=5.0)
+    parser.add_argument("--every-s", type=float, default=5.0, help="between two samples")
+    arguments = parser.parse_args([flag(word) for word in sys.argv[1:]])
+    logging.basicConfig(level=logging.CRITICAL)
+    load = Load(per_second=arguments.per_second, forgetful=True)
+    found = uvloop.run(soak(arguments.minutes, load, arguments.every_s))
+    keep(found, load)
+    print(f"\n{as_table(found)}\n")
+    print("\n".join([*found.problems, last_line(found)]))
+    return int(not found.clean)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
