@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from schemas import version
 from schemas.errors import BadMessage
+from schemas.types import PATTERNS
 
 JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"
@@ -97,6 +98,9 @@ def read(kind: type[T], body: bytes, headers: Mapping[str, str]) -> T:
 
 def _bad_message(text: str) -> BadMessage:
     text, _, path = text.partition(_PATH_MARK)
+    before, regex, pattern = text.partition(" matching regex ")
+    if regex:
+        text = f"{before}: {PATTERNS.get(pattern, pattern)}"
     path = path.rstrip("`").rpartition("`")[2] or "$"  # it may say: key` in `$.metadata
     field = _NAMED_FIELD.search(text)
     return BadMessage(text, f"{path}.{field[1]}" if field else path)

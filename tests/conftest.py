@@ -1,5 +1,6 @@
 """Fixtures that everything shares: a real nats-server, and a world of its own for each test."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,19 @@ hypothesis_settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 hypothesis_settings.load_profile("conclave")
+
+LONG = ("slow", "clients")
+"""Left out of a plain `pytest`: all of them, or some by name, run with CI=1, -m or a path."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the plain run short."""
+    plain = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if os.environ.get("CI") or config.option.markexpr or not plain:
+        return
+    long = [item for item in items if any(map(item.get_closest_marker, LONG))]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in set(long)]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 endpoints      every subject that is answered: request, reply, errors
 channels       every other subject: events, and what is stored
-meanings       what each field and each error code means
+meanings       what each field means
+codes          what each code means: of error replies, and of seats that fail
 examples       one whole deliberation in messages with fixed values; the golden captures
 json_schema    JSON Schema of every message
 asyncapi       the AsyncAPI 3.0 document

@@ -1,7 +1,8 @@
 """The contract as an AsyncAPI 3.0 document with NATS bindings.
 
 Seen from the system, as AsyncAPI has it: it *receives* requests and seats' answers, and *sends*
-events. `x-streams`, `x-consumers` and `x-errors` say what AsyncAPI has no words for.
+events. `x-streams`, `x-consumers`, `x-errors` and `x-seat-failures` say what AsyncAPI has no words
+for.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ from schemas import version
 from schemas.codec import JSON, encode
 from schemas.contract import components
 from schemas.contract.channels import CHANNELS
+from schemas.contract.codes import ERRORS, SEAT_FAILURES
 from schemas.contract.endpoints import ALWAYS, DISCOVERY, ENDPOINTS
-from schemas.contract.meanings import ERRORS
 from schemas.contract.table import Channel, Endpoint
 from schemas.errors import HTTP_LIKE, ErrorReply
 from subjects import streams
@@ -34,7 +35,7 @@ not know in replies and events, and values that a later minor version adds to an
 PARAMETERS = {
     "task_id": "the deliberation",
     "status": "completed, failed, timeout or cancelled",
-    "queue": "the seat's `queue`, or the council's role",
+    "queue": "the seat's `queue`, or the council's role; for a heartbeat, the `queue` in `Joined`",
     "role": "the council",
 }
 
@@ -64,6 +65,7 @@ def document() -> Json:
             code: {"number": HTTP_LIKE[code], "meaning": ERRORS.get(code, "")}
             for code in sorted(HTTP_LIKE)
         },
+        "x-seat-failures": dict(SEAT_FAILURES),
         "x-streams": {spec.name: _stream(spec) for spec in streams.streams(0, -1, 1)},
         "x-consumers": {"agent": _consumer(streams.agent_consumer("QUEUE"))},
     }

@@ -50,7 +50,8 @@ CHANNELS = (
         said_by="client",
         stream=DELIBERATIONS,
         summary="A request handed in whether or not anybody is there. Published as a request: the"
-        " reply is the stream's PubAck, and the promise of one outcome.",
+        ' reply is the stream\'s PubAck, `{"stream", "seq"}`, and the promise of one outcome.'
+        " A reply with `error` is none: nothing is stored.",
     ),
     Channel(
         name="outcome",

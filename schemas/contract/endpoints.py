@@ -81,7 +81,8 @@ ENDPOINTS = (
         WaitQuery,
         Deliberation,
         RESPONDER,
-        "As get, answered when the deliberation is over or `timeout_seconds` have passed."
+        "As get, answered when the deliberation is over or `timeout_seconds` have passed. Knows a"
+        " submission from its receipt on."
         " Give your client's request a longer time-out than that.",
         ("unknown_task",),
     ),
@@ -90,7 +91,8 @@ ENDPOINTS = (
         RecountQuery,
         Deliberation,
         RESPONDER,
-        "Count the ballots of a finished deliberation again, by another rule or without seats.",
+        "Count the ballots of a finished deliberation again, by another rule or without seats."
+        " Only `ranked`, `revised` and `synthesized` hold any; without them: `bad_request`.",
         ("bad_request", "conflict", "unknown_task"),
     ),
     Endpoint(
@@ -129,7 +131,8 @@ ENDPOINTS = (
         CouncilQuery,
         Council,
         REGISTRY,
-        "Remove a council; deliberations under way go on. The reply is the council as it was.",
+        "Remove a council; deliberations under way go on. The reply is the council as it was, now"
+        " `deleted`. Its role is free again.",
         ("conflict", "unknown_role"),
     ),
     Endpoint(

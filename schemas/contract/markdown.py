@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.contract import wording
 from schemas.contract.asyncapi import document
+from schemas.contract.examples import EXAMPLES
 from schemas.version import VERSION
 
 Json = dict[str, Any]
@@ -26,6 +27,7 @@ def page() -> str:
         *_endpoints(contract),
         *_channels(contract),
         *_errors(contract),
+        *_seat_failures(contract),
         *_streams(contract),
         *_messages(contract),
     )
@@ -49,7 +51,7 @@ def _endpoints(contract: Json) -> Iterator[str]:
             f"- errors of its own: {', '.join(f'`{code}`' for code in own) or 'none'}"
         )
         asked, told = (_example(contract, name) for name in (request, reply))
-        yield f"```sh\nnats req {subject} {quote(_line(asked))} --raw\n```"
+        yield f"```sh\nnats req {_as_used(subject, request)} {quote(_line(asked))} --raw\n```"
         yield _block(told) if len(_line(told)) < SHORT else f"Example: {wording.link(reply)}."
 
 
@@ -82,6 +84,17 @@ def _errors(contract: Json) -> Iterator[str]:
             for code, error in contract["x-errors"].items()
         ),
     )
+
+
+def _seat_failures(contract: Json) -> Iterator[str]:
+    yield "## Why a seat fails"
+    yield (
+        "The `code` of a [Failure](#failure) in an outcome and of a [SeatFailure](#seatfailure) in"
+        " `seat_failed`. One seat's failure ends no deliberation: it goes on with the others. A"
+        " program that joined may state codes of its own."
+    )
+    rows = ((f"`{code}`", meaning) for code, meaning in contract["x-seat-failures"].items())
+    yield _table(("code", "meaning"), rows)
 
 
 def _streams(contract: Json) -> Iterator[str]:
@@ -162,6 +175,13 @@ def _line(payload: Any) -> str:
 
 def _example(contract: Json, name: str) -> Any:
     return contract["components"]["messages"][name]["examples"][0]["payload"]
+
+
+def _as_used(subject: str, request: str) -> str:
+    """The subject, with values from the request's example for its parameters."""
+    if "{" not in subject:
+        return subject
+    return next(each.subject for each in EXAMPLES if type(each.message).__name__ == request)
 
 
 def _only(side: Json) -> str:

@@ -1,4 +1,4 @@
-"""What the words mean: one meaning for each field name, and what each error code says.
+"""What the words mean: one meaning for each field name.
 
 A name means the same in every message. Where it cannot, `Message.name` goes before `name`.
 """
@@ -20,19 +20,23 @@ FIELDS: Mapping[str, str] = {
     "CouncilStats.failed": "deliberations that ended FAILED",
     "Deliberation.metadata": "the request's `constraints.metadata`",
     "Deliberation.reason": "why it failed or was cancelled; empty otherwise",
-    "DeliberationRequest.counting": "the rule by which ballots are counted: rivals beaten on each"
+    "DeliberationRequest.closed": "ask for one short value on an `answer:` line, as `vote` always"
+    " does",
+    "DeliberationRequest.counting": "used by `ranked`, `revised`, `synthesized`: the rule by which"
+    " ballots are counted: rivals beaten on each"
     " ballot (`borda`), the same weighted by the voter's confidence (`confidence`), rivals beaten"
     " head to head (`copeland`), approvals (`approval`), first places (`plurality`)",
     "DeliberationRequest.protocol": "how the council deliberates: proposals alone (`independent`);"
     " ranked in secret ballots (`ranked`); criticised and revised before that (`revised`); the best"
     " three written into one (`synthesized`); a majority of short answers (`vote`)",
+    "DeliberationRequest.response_schema": "JSON Schema that each proposal or answer must obey; one"
+    " that is no JSON Schema is not refused here, but fails each seat with `bad_schema`",
     "DeliberationRequest.sampling": "over the seats' own sampling",
     "DeliberationRequest.task_id": "your own id: the same request again is answered the same;"
     " without it one is drawn",
     "Endpoint.name": "the endpoint's name in discovery",
     "EndpointStats.name": "the endpoint's name in discovery",
-    "Failure.code": "why the seat gave no answer, as a stable word; `not_needed`: the result no"
-    " longer depended on it",
+    "Failure.code": "why the seat gave no answer: see why a seat fails; `not_needed` is no fault",
     "Failure.message": "the same in a sentence",
     "GetQuery.author_id": "only this seat's proposal, in full",
     "ListQuery.cursor": "from the page before: only what is older",
@@ -41,15 +45,18 @@ FIELDS: Mapping[str, str] = {
     "Page.cursor": "ask again with it for what is older; null when there is nothing",
     "RoundOpened.seats": "the seats that are asked in it",
     "RoundOpened.heard": "how many stored answers it follows from",
-    "Seat.id": "the seat's name in everything it says",
+    "Seat.id": "the seat's name in everything it says; each in a council is different",
     "Seat.sampling": "over the agent's own sampling",
-    "SeatFailure.code": "why the seat gave no answer, as a stable word",
+    "SeatFailure.code": "why the seat gave no answer: see why a seat fails",
     "SeatFailure.message": "the same in a sentence",
+    "SeatFailed.failure": "why there is no answer",
+    "SeatStarted.engine": "the engine that will write; empty when it is not told",
+    "SeatStarted.model": "the model that will write; empty when it is not told",
     "StageCost.answered": "seats that answered",
     "StatsReply.metadata": "of the service",
     "InfoReply.description": "what the service is for",
     "Summary.task_description": "the beginning of the task",
-    "TallyRow.weight": "summed confidence of those samples",
+    "TallyRow.weight": "summed confidence of those samples; the tally is ordered by it",
     "WaitQuery.timeout_seconds": "how long to wait; then the reply is what is known so far",
     "Document.asyncapi": "version of the AsyncAPI specification",
     "DeadLetter.body": "the message as text",
@@ -83,7 +90,7 @@ FIELDS: Mapping[str, str] = {
     "author_role": "the seat's council",
     "average_processing_time": "nanoseconds a request",
     "body_base64": "the message in base64, when it is no text",
-    "ballots": "what each voter did, labels resolved",
+    "ballots": "of `ranked`, `revised`, `synthesized`: what each voter did, labels resolved",
     "cached_tokens": "of the prompt tokens, those from a prefix cache",
     "ack_wait_seconds": "a request silent for so long is given to the seat again",
     "after": "the place in the stream up to which it had answered",
@@ -91,7 +98,6 @@ FIELDS: Mapping[str, str] = {
     "cancelled": "deliberations that ended CANCELLED",
     "cancelled_at_ms": "when the outcome was stored",
     "channels": "subjects and their messages",
-    "closed": "ask for one short value on an `answer:` line, as `vote` always does",
     "code": "stable word for what went wrong; see the errors",
     "completed": "deliberations that ended COMPLETED",
     "completion_tokens": "tokens written",
@@ -101,12 +107,12 @@ FIELDS: Mapping[str, str] = {
     "content": "the answer's text",
     "context": "material that all seats share",
     "councils": "in the order of their roles",
-    "counting": "the rule by which ballots are counted",
+    "counting": "the rule by which the ballots were counted; null when there were none",
     "created_at_ms": "when it was made",
     "data": "the actor's own counters",
     "deadline_ms": "when it will be over at the latest",
     "degraded": "a seat was not heard at all",
-    "deleted": "it is gone; kept so that nobody makes it again by mistake",
+    "deleted": "it is gone, and its role is free again: a council of that role can be made anew",
     "departed": "seats that were given up while something was still asked of them",
     "deliberations": "newest first",
     "died_at_ms": "when it was given up",
@@ -124,7 +130,7 @@ FIELDS: Mapping[str, str] = {
     "finish_reason": "why generation ended: `stop`, `length` …",
     "first_token_ms": "to the first token",
     "frequency_penalty": "against tokens by how often they occurred",
-    "grace_ms": "how long a round goes on after its quorum",
+    "grace_ms": "used with `quorum`: how long a round still goes on after it",
     "heard": "how many stored answers, failures included, the result was told from",
     "heartbeat_seconds": "how often a heartbeat is sent",
     "heartbeat_subject": "where to send it",
@@ -176,11 +182,13 @@ FIELDS: Mapping[str, str] = {
     "proposal": "the answer with its provenance",
     "protocol": "how the council deliberates",
     "quality": "measured on the proposals' text",
-    "queue": "the queue whose agents serve the seat; null: the one named like the council",
+    "queue": "the queue whose agents serve the seat; null: the one named like the council. A queue"
+    ' that no pool names is served by the pools with `queues = ["*"]`',
     "queue_group": "the queue group its instances share",
     "queued_ms": "waiting for the agent",
     "queues": "the queues it serves",
-    "quorum": "a round is settled, `grace_ms` later, when so many answered; null: all",
+    "quorum": "used by every protocol: a round is settled, `grace_ms` later, when so many answered;"
+    " at most the seats asked; null: all",
     "rank": "1 is best",
     "ranking": "candidates, best first, as `<author_id>#<round>`",
     "reason": "why, for whoever reads the outcome",
@@ -194,22 +202,25 @@ FIELDS: Mapping[str, str] = {
     "response_subject": "where to publish the answer",
     "response_schema": "JSON Schema that the answer must obey",
     "responses_refused": "what seats sent that changed nothing, by the reason why",
-    "results": "proposals, best first",
+    "results": "proposals, best first; of a `vote`, one for each distinct answer, so that an author"
+    " may appear twice",
     "retried_as": "its place in the stream after it was sent again",
-    "retry_after_ms": "with `overloaded`: by then there is room; null otherwise",
+    "retry_after_ms": "with `overloaded`: by then there is room; left out or null otherwise",
     "revisions": "earlier texts of the same author, oldest first",
     "role": "the council",
     "round": "number of the round, from 0",
-    "rounds": "how often the protocol `revised` criticises and revises",
+    "rounds": "used by `revised`: how often it criticises and revises",
     "rubric": "by what an answer is judged",
-    "rule": "the rule to count by; null: the request's",
+    "rule": "the rule to count by; null: the one that the request named",
     "refused": "why a submission is not deliberated; null otherwise",
     "running": "seats speaking now",
-    "samples": "most answers that `vote` draws; null: five a seat",
+    "samples": "used by `vote`: most answers that it draws, at least one for each seat asked; null:"
+    " five a seat. If they decide nothing, every seat is asked once more, on top (`reconsider`)",
     "sampling": "how the text is drawn",
     "saved_tokens_estimate": "tokens not written because seats were cut short or not asked",
     "schema_version": "the version of this contract that is spoken",
-    "score": "by the counting rule; without a vote, agreement",
+    "score": "by the counting rule; of a `vote`, the answer's share of the weight; without either,"
+    " agreement",
     "seat": "the seat's id",
     "seat_failures": "seats that were silent or failed",
     "seat_timeout_seconds": "a seat silent for so long in a round abstains; null: until the end",
@@ -225,7 +236,8 @@ FIELDS: Mapping[str, str] = {
     "stored_at_ms": "when it was stored",
     "stop": "texts that end the answer",
     "subject": "the subject it answers",
-    "tally": "the distinct answers of a `vote`",
+    "tally": "used by `vote`: its distinct answers, heaviest first, so that `tally[0].answer` is"
+    " the council's; empty for the other protocols",
     "task_description": "the task",
     "task_id": "the deliberation",
     "temperature": "0 always takes the likeliest token",
@@ -254,27 +266,6 @@ FIELDS: Mapping[str, str] = {
     "winner_id": "the seat that came first; null while there is none",
     "winner_reason": "why it came first",
     "without": "seats whose ballots are left out",
-}
-
-ERRORS: Mapping[str, str] = {
-    "already_over": "the deliberation has its outcome; it cannot be cancelled",
-    "bad_message": "not a message of this kind: `path` names the field that is wrong, missing or"
-    " unknown",
-    "bad_request": "each field is well-formed, but they do not go together, or pass a limit of this"
-    " system",
-    "conflict": "the id or role belongs to something else, or it was changed at the same moment",
-    "internal": "a defect in the system; the request may be sent again",
-    "overloaded": "too much under way, here or in this council; send it again after"
-    " `retry_after_ms`",
-    "too_large": "over the server's `max_payload` or the limit for one request",
-    "too_many_agents": "the council has fewer seats than `num_agents`",
-    "unavailable": "the store does not answer or is full; send it again, with your own `task_id`"
-    " nothing happens twice",
-    "unknown_letter": "no such dead letter",
-    "unknown_role": "no such council",
-    "unknown_seat": "nobody holds that seat, or not under that lease",
-    "unknown_task": "no such deliberation, or it is older than what is kept",
-    "unsupported_version": "the header `Conclave-Schema` states a major version that is not spoken",
 }
 
 

@@ -111,20 +111,23 @@ def _letter(letter: DeadLetter) -> RenderableType:
     return Group(*lines, *([Text(""), text.body(said)] if said else []))
 
 
+def _cut(line: str) -> Text:
+    return Text(line, no_wrap=True, overflow="ellipsis")
+
+
 def _page(found: DeadLetterPage) -> Sequence[RenderableType]:
     table = plain_table()
     for name in ("id", "state", "died", "subject", "tries", "reason"):
-        table.add_column(
-            name, no_wrap=True, overflow="ellipsis", ratio=1 if name == "reason" else None
-        )
+        # In a narrow terminal the long columns give way, cut short instead of wrapped.
+        table.add_column(name, no_wrap=name not in ("subject", "reason"))
     for letter in found.letters:
         table.add_row(
             str(letter.id),
             letter.state,
             text.clock(letter.died_at_ms),
-            Text(text.one_line(letter.subject, 60)),
+            _cut(text.one_line(letter.subject, 60)),
             str(letter.attempts),
-            Text(text.one_line(f"{letter.code}: {letter.reason}", 120)),
+            _cut(text.one_line(f"{letter.code}: {letter.reason}", 120)),
         )
     if not found.letters:
         return ("No dead letters.",)

@@ -86,3 +86,27 @@ def test_what_json_has_no_word_for_is_refused_with_its_path(value: Any, path: st
     with pytest.raises(BadMessage) as caught:
         decode(DeliberationRequest, msgspec.msgpack.encode(request), MSGPACK)
     assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "words"),
+    [
+        ({"role": "1st"}, "$.role", "a letter, then letters, digits, _ and -, at most 48"),
+        ({"task_id": "a b"}, "$.task_id", "letters, digits, _ and -, at most 64"),
+        ({"task_description": "\n"}, "$.task_description", "more than white space"),
+    ],
+    ids=["role", "task_id", "task"],
+)
+def test_a_text_of_the_wrong_form_is_refused_in_words(body: dict[str, str], path: str, words: str):
+    request = {"task_description": "x", "role": "DEV"} | body
+    with pytest.raises(BadMessage) as caught:
+        decode(DeliberationRequest, json.dumps(request).encode())
+    assert (caught.value.message, caught.value.path) == (f"Expected `str`: {words}", path)
+
+
+@pytest.mark.parametrize("content_type", FORMATS)
+def test_a_whole_number_written_as_a_float_is_refused(content_type: str):
+    request = {"task_description": "x", "role": "DEV", "priority": 3.0}
+    with pytest.raises(BadMessage, match="Expected `int`, got `float`") as caught:
+        decode(DeliberationRequest, encode(request, content_type), content_type)
+    assert caught.value.path == "$.priority"

@@ -14,11 +14,12 @@ from msgspec.structs import fields
 
 from schemas.contract.asyncapi import as_json, document
 from schemas.contract.channels import CHANNELS
+from schemas.contract.codes import ERRORS
 from schemas.contract.endpoints import ENDPOINTS
 from schemas.contract.examples import EXAMPLES
 from schemas.contract.json_schema import components, messages
 from schemas.contract.markdown import page
-from schemas.contract.meanings import ERRORS, FIELDS, meaning
+from schemas.contract.meanings import FIELDS, meaning
 from schemas.errors import HTTP_LIKE
 
 FOLDER = Path(__file__).parents[2] / "deploy/contract"

@@ -69,6 +69,42 @@ def test_the_program_that_the_page_teaches_works_as_it_stands(node, url: str):
     assert "MessagePack: COMPLETED\n" in said
     assert re.search(r"^stored: deliberation\.outcome\.completed\.\S+ \S", said, re.MULTILINE)
     assert re.search(r"^submitted as DELIBERATIONS #\d+", said, re.MULTILINE)
+    assert re.search(r"^handed in: COMPLETED, [1-9]\d* results$", said, re.MULTILINE)
+
+
+INSISTING = """
+const busy = headers();
+busy.set("Nats-Service-Error-Code", "429");
+let asked = 0;
+nc.subscribe("busy", {
+  callback: (_, message) => {
+    asked += 1;
+    const error = { code: "overloaded", message: "come again", retry_after_ms: 20 };
+    if (asked < 3) message.respond(JSON.stringify({ error }), { headers: busy });
+    else message.respond("{}");
+  },
+});
+await insist("busy", {});
+console.log(`asked ${asked} times`);
+nc.subscribe("silent", { callback: () => {} });
+const bad = { task_id: "x y" };
+for (const [subject, request] of [["nobody", {}], ["silent", {}], ["deliberation.get", bad]]) {
+  await call(subject, request, 1_000).catch((error) => {
+    console.log(`${subject}: ${error.code ?? error.constructor.name} ${passing(error)}`);
+  });
+}
+await nc.drain();
+"""
+
+
+def test_the_page_teaches_what_to_send_again_and_what_not(node, url: str):
+    said = node("\n".join([*blocks("js")[:3], INSISTING]), NATS_URL=url)
+    assert said.splitlines() == [
+        "asked 3 times",
+        "nobody: RequestError true",
+        "silent: TimeoutError true",
+        "deliberation.get: bad_message false",
+    ]
 
 
 def test_the_seat_that_the_page_teaches_is_heard_in_its_council(packages, url: str):

@@ -155,8 +155,8 @@ async def test_a_child_that_keeps_dying_ends_the_command_within_its_window(tmp_p
     async with Command(tmp_path) as command:
         async with asyncio.timeout(window_s):
             while not command.process.exited.is_set():
-                for child in psutil.Process(command.process.pid).children():
-                    with contextlib.suppress(psutil.Error):
+                with contextlib.suppress(psutil.Error):
+                    for child in psutil.Process(command.process.pid).children():
                         if "dispatcher" in child.cmdline():
                             child.kill()
                 await asyncio.sleep(0.02)

@@ -3,7 +3,17 @@
 from typing import Any
 
 from schemas.contract.examples.example import FIRST, NOW, ROLE, SECOND, TASK, reply, said
-from schemas.contract.examples.results import COMPLETED, FAILED, PAGE, RUNNING, STATS
+from schemas.contract.examples.results import (
+    COMPLETED,
+    FAILED,
+    PAGE,
+    REFUSED_ROLE,
+    RUNNING,
+    STATS,
+    TRUNCATED,
+    VOTE_TASK,
+    VOTED,
+)
 from schemas.council import Sampling
 from schemas.deliberation import (
     Accepted,
@@ -41,11 +51,9 @@ REQUEST = DeliberationRequest(
 VOTE = DeliberationRequest(
     task_description="Is 91 prime? Answer yes or no.",
     role=ROLE,
+    task_id=VOTE_TASK,
     protocol="vote",
-    counting="confidence",
-    closed=True,
     samples=8,
-    rounds=2,
     reference_answer="no",
     sampling=Sampling(
         top_p=0.9,
@@ -57,6 +65,15 @@ VOTE = DeliberationRequest(
         stop=("\n\n",),
     ),
 )
+REVISED = DeliberationRequest(
+    task_description="Plan the migration to the new ledger",
+    role=ROLE,
+    protocol="revised",
+    rounds=2,
+    counting="confidence",
+    closed=True,
+)
+SUBMITTED = DeliberationRequest(task_description="Name a risk of retries", role=REFUSED_ROLE)
 _ACCEPTED: dict[str, Any] = {
     "task_id": TASK,
     "status": "PENDING",
@@ -70,6 +87,7 @@ _ACCEPTED: dict[str, Any] = {
 EXAMPLES = (
     said(names.REQUEST, REQUEST),
     said(names.REQUEST, VOTE, "vote"),
+    said(names.REQUEST, REVISED, "revised"),
     reply(names.REQUEST, Accepted(**_ACCEPTED)),
     reply(names.REQUEST, Accepted(**_ACCEPTED, duplicate=True), "duplicate"),
     said(names.CANCEL, CancelRequest(task_id=TASK, reason="asked the wrong council")),
@@ -78,9 +96,12 @@ EXAMPLES = (
     said(names.WAIT, WaitQuery(task_id=TASK, timeout_seconds=30.0)),
     said(names.RECOUNT, RecountQuery(task_id=TASK, rule="copeland", without=(SECOND,))),
     said(names.COMPLETED, COMPLETED),
+    said(names.COMPLETED, VOTED, "vote"),
     said(names.FAILED, FAILED, "failed"),
     reply(names.GET, RUNNING, "running"),
-    said(names.LIST, ListQuery(status="COMPLETED", role=ROLE, limit=5, cursor=4_711)),
+    reply(names.GET, TRUNCATED, "truncated"),
+    said(names.LIST, ListQuery(status="COMPLETED", role=ROLE, limit=5)),
+    said(names.LIST, ListQuery(status="COMPLETED", role=ROLE, limit=5, cursor=4_705), "older"),
     reply(names.LIST, PAGE),
     said(names.STATS, StatsQuery()),
     reply(names.STATS, STATS),

@@ -1,6 +1,6 @@
 """Councils, and a foreign program that takes a seat in one."""
 
-from schemas.contract.examples.example import FIRST, NOW, ROLE, SECOND, reply, said
+from schemas.contract.examples.example import NOW, reply, said
 from schemas.council import (
     Alive,
     Council,
@@ -21,28 +21,28 @@ from schemas.council import (
 from schemas.version import VERSION
 from subjects import names
 
+_ROLE = "LEGAL"  # none of the councils that a new system has: an example can be tried
 _LEASE = "4e8d0c1b7a6f5932"
 _GUEST = "node-guest"
-_QUEUE = names.seat_queue(ROLE, _GUEST)
+_QUEUE = names.seat_queue(_ROLE, _GUEST)
 
-SEATS = (
-    Seat(id=FIRST, persona="pragmatic implementer who wants the smallest change"),
+_SEATS = (
+    Seat(id="counsel", persona="careful lawyer who names the clause"),
     Seat(
-        id=SECOND,
-        persona="sceptical reviewer who looks for failure paths — naïve retries first",
-        queue="node-reviewers",
+        id="opponent",
+        persona="lawyer of the other side — naïve readings first",
         sampling=Sampling(temperature=0.2, seed=7, stop=("\n\n",)),
     ),
 )
 COUNCIL = Council(
-    role=ROLE,
-    seats=(*SEATS, Seat(id=_GUEST, persona="guest who knows payments", queue=_QUEUE)),
-    description="application code",
+    role=_ROLE,
+    seats=(*_SEATS, Seat(id=_GUEST, persona="guest who knows licences", queue=_QUEUE)),
+    description="contracts and licences",
     created_at_ms=NOW,
     members=(
         Member(
             seat=_GUEST,
-            capabilities=("payments",),
+            capabilities=("licences",),
             languages=("en", "de"),
             max_concurrency=4,
             heartbeat_seconds=2.5,
@@ -52,7 +52,11 @@ COUNCIL = Council(
     ),
     departed=(
         Departed(
-            seat="gone", queue="seat-3-DEV-gone", after=4_096, left_at_ms=NOW, code="seat_lost"
+            seat="gone",
+            queue=names.seat_queue(_ROLE, "gone"),
+            after=4_096,
+            left_at_ms=NOW,
+            code="seat_lost",
         ),
     ),
 )
@@ -60,24 +64,24 @@ COUNCIL = Council(
 EXAMPLES = (
     said(
         names.COUNCIL_CREATE,
-        CouncilCreate(role=ROLE, seats=SEATS, description="application code"),
+        CouncilCreate(role=_ROLE, seats=_SEATS, description="contracts and licences"),
     ),
-    said(names.COUNCIL_GET, CouncilQuery(role=ROLE)),
+    said(names.COUNCIL_GET, CouncilQuery(role=_ROLE)),
     said(names.COUNCIL_LIST, CouncilListQuery()),
     reply(names.COUNCIL_CREATE, COUNCIL),
     reply(
         names.COUNCIL_DELETE,
-        Council(role=ROLE, seats=SEATS, created_at_ms=NOW, deleted=True),
+        Council(role=_ROLE, seats=_SEATS, created_at_ms=NOW, deleted=True),
         "deleted",
     ),
     reply(names.COUNCIL_LIST, CouncilList(councils=(COUNCIL,), total=1)),
     said(
         names.COUNCIL_JOIN,
         CouncilJoin(
-            role=ROLE,
+            role=_ROLE,
             seat=_GUEST,
-            persona="guest who knows payments",
-            capabilities=("payments",),
+            persona="guest who knows licences",
+            capabilities=("licences",),
             languages=("en", "de"),
             max_concurrency=4,
             heartbeat_seconds=2.5,
@@ -88,7 +92,7 @@ EXAMPLES = (
     reply(
         names.COUNCIL_JOIN,
         Joined(
-            role=ROLE,
+            role=_ROLE,
             seat=_GUEST,
             lease=_LEASE,
             queue=_QUEUE,
@@ -109,8 +113,8 @@ EXAMPLES = (
             joined_at_ms=NOW,
         ),
     ),
-    said(names.heartbeat(_QUEUE), Heartbeat(role=ROLE, seat=_GUEST, lease=_LEASE)),
-    reply(names.heartbeat(_QUEUE), Alive(role=ROLE, seat=_GUEST, within_seconds=7.5)),
-    said(names.COUNCIL_LEAVE, CouncilLeave(role=ROLE, seat=_GUEST, lease=_LEASE)),
-    reply(names.COUNCIL_LEAVE, Left(role=ROLE, seat=_GUEST, left_at_ms=NOW + 9_000, failed=1)),
+    said(names.heartbeat(_QUEUE), Heartbeat(role=_ROLE, seat=_GUEST, lease=_LEASE)),
+    reply(names.heartbeat(_QUEUE), Alive(role=_ROLE, seat=_GUEST, within_seconds=7.5)),
+    said(names.COUNCIL_LEAVE, CouncilLeave(role=_ROLE, seat=_GUEST, lease=_LEASE)),
+    reply(names.COUNCIL_LEAVE, Left(role=_ROLE, seat=_GUEST, left_at_ms=NOW + 9_000, failed=1)),
 )

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from schemas.council import Sampling, Seat
 from schemas.version import SCHEMA_HEADERS
 
 TASK: Final = "billing-1"
@@ -12,6 +13,15 @@ FIRST: Final = "agent-dev-001"
 SECOND: Final = "agent-dev-002"
 NOW: Final = 1_795_444_311_916
 TOKEN: Final = "3f9c27d18a5be604"  # noqa: S105 - of an example
+SEATS: Final = (
+    Seat(id=FIRST, persona="pragmatic implementer who wants the smallest change"),
+    Seat(
+        id=SECOND,
+        persona="sceptical reviewer who looks for failure paths — naïve retries first",
+        queue="node-reviewers",
+        sampling=Sampling(temperature=0.2, seed=7, stop=("\n\n",)),
+    ),
+)
 
 
 class Example(Struct, frozen=True, kw_only=True):

@@ -57,7 +57,8 @@ EXAMPLES = (
             components={"schemas": {}},
         ),
     ),
-    said(names.DEAD_LIST, DeadLetterListQuery(state="retried", task_id=TASK, limit=5, cursor=17)),
+    said(names.DEAD_LIST, DeadLetterListQuery(state="retried", task_id=TASK, limit=5)),
+    said(names.DEAD_LIST, DeadLetterListQuery(limit=5, cursor=42), "newer"),
     reply(
         names.DEAD_LIST, DeadLetterPage(letters=(DeadLetter(**_LETTER, state="dead"),), cursor=42)
     ),

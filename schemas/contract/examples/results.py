@@ -1,5 +1,7 @@
 """What comes out of the deliberation that `examples` tells: its result, and lists of such."""
 
+from msgspec.structs import replace
+
 from schemas.agent import Timing, Usage
 from schemas.contract.examples.example import FIRST, NOW, ROLE, SECOND, TASK
 from schemas.errors import ErrorBody
@@ -22,7 +24,14 @@ from schemas.result import (
     TallyRow,
 )
 
+VOTE_TASK = "prime-91"
 REFUSED_TASK = "sales-1"
+REFUSED_ROLE = "SALES"
+REFUSED = ErrorBody(
+    code="unknown_role",
+    message="no council 'SALES'; there are: ARCHITECT, DATA, DEV, DEVOPS, QA",
+    path="$.role",
+)
 _USAGE = Usage(prompt_tokens=112, cached_tokens=64, completion_tokens=12)
 _TIMING = Timing(queued_ms=1.5, first_token_ms=20.25, total_ms=310.0)
 
@@ -84,7 +93,6 @@ COMPLETED = Deliberation(
         ),
         BallotRecord(voter=SECOND, abstained="no ballot in it"),
     ),
-    tally=(TallyRow(answer="idempotent", votes=1, weight=0.5),),
     stages=(
         StageCost(
             round=0,
@@ -101,21 +109,63 @@ COMPLETED = Deliberation(
     ),
     ledger=(SeatCost(seat=SECOND, round=0, usage=_USAGE, timing=_TIMING),),
     saved_tokens_estimate=20,
-    reference=ReferenceCheck(winner_correct=True, oracle_correct=True, share_correct=0.5),
     heard=4,
+)
+TRUNCATED = replace(
+    COMPLETED,
+    results=(
+        COMPLETED.results[0],
+        Ranked(proposal=replace(PROPOSALS[1], content=""), score=0.0, rank=2),
+    ),
+    truncated=True,
+)
+_NO, _YES = (
+    Proposal(
+        author_id=FIRST,
+        author_role=ROLE,
+        content=content,
+        created_at_ms=NOW + 120,
+        model="conclave-nano",
+        engine="vllm",
+        finish_reason="stop",
+        usage=_USAGE,
+        timing=_TIMING,
+    )
+    for content in ("91 is 7 times 13.\nanswer: No.", "It looks prime.\nanswer: yes")
+)
+VOTED = Deliberation(
+    task_id=VOTE_TASK,
+    role=ROLE,
+    protocol="vote",
+    status="COMPLETED",
+    seats=(FIRST, SECOND),
+    results=(Ranked(proposal=_NO, score=0.75, rank=1), Ranked(proposal=_YES, score=0.25, rank=2)),
+    winner_id=FIRST,
+    winner_reason="answer 'no': 3 of 4 samples, 75% of their weight",
+    created_at_ms=NOW,
+    deadline_ms=NOW + 300_000,
+    duration_ms=640,
+    usage=Usage(prompt_tokens=448, cached_tokens=256, completion_tokens=48),
+    quality=Quality(diversity=0.5),
+    failures=tuple(
+        Failure(seat=SECOND, code="internal", message="the model did not load", round=each)
+        for each in range(4)
+    ),
+    degraded=True,
+    tally=(TallyRow(answer="no", votes=3, weight=3.0), TallyRow(answer="yes", votes=1, weight=1.0)),
+    reference=ReferenceCheck(winner_correct=True, oracle_correct=True, share_correct=0.75),
+    heard=8,
 )
 FAILED = Deliberation(
     task_id=REFUSED_TASK,
-    role="SALES",
-    protocol="vote",
+    role=REFUSED_ROLE,
+    protocol="ranked",
     status="FAILED",
     created_at_ms=NOW,
     deadline_ms=NOW + 300_000,
-    duration_ms=1,
-    degraded=True,
-    truncated=True,
-    reason="unknown_role: no council 'SALES'",
-    refused=ErrorBody(code="unknown_role", message="no council 'SALES'", path="$.role"),
+    duration_ms=4_001,
+    reason=f"{REFUSED.code}: {REFUSED.message}",
+    refused=REFUSED,
 )
 RUNNING = Deliberation(
     task_id=TASK,

@@ -2,14 +2,14 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from schemas.agent import AgentRequest, AgentResponse, ChatMessage, SeatFailure, Timing, Usage
-from schemas.contract.examples.asking import REQUEST, VOTE
-from schemas.contract.examples.councils import SEATS
-from schemas.contract.examples.example import FIRST, NOW, ROLE, SECOND, TASK, TOKEN, said
-from schemas.contract.examples.results import REFUSED_TASK
+from schemas.contract.examples.asking import REQUEST, SUBMITTED
+from schemas.contract.examples.example import FIRST, NOW, ROLE, SEATS, SECOND, TASK, TOKEN, said
+from schemas.contract.examples.results import REFUSED, REFUSED_TASK
 from schemas.council import Sampling
 from schemas.deliberation import Opened, RoundOpened
-from schemas.errors import ErrorBody
 from schemas.progress import SeatAnswered, SeatFailed, SeatStarted, TextDelta
 from subjects import names
 
@@ -33,12 +33,12 @@ EXAMPLES = (
         names.opened(REFUSED_TASK),
         Opened(
             task_id=REFUSED_TASK,
-            request=VOTE,
+            request=replace(SUBMITTED, task_id=REFUSED_TASK),
             seats=(),
-            opened_at_ms=NOW,
+            opened_at_ms=NOW + 4_000,
             deadline_ms=NOW + 300_000,
-            submitted_at_ms=NOW - 4_000,
-            refused=ErrorBody(code="unknown_role", message="no council 'SALES'", path="$.role"),
+            submitted_at_ms=NOW,
+            refused=REFUSED,
         ),
         "refused",
     ),
