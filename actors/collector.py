@@ -231,7 +231,8 @@ class Collector:
             self._work.spawn(self._conclude(state, decision.command), "conclude")
         elif isinstance(decision.command, OpenRound):
             self._deciding.add(task_id)
-            self._work.spawn(self._open_round(state, decision.command), "open round")
+            after = self._round_sequence.get(task_id, 0)  # now: a round may be read before it runs
+            self._work.spawn(self._open_round(state, decision.command, after), "open round")
         else:
             self._wakings.set(task_id, decision.look_again_ms)
 
@@ -244,7 +245,7 @@ class Collector:
             if await self._decided(task_id, subject, body, names.any_outcome_of(task_id), 0):
                 self._concluded += 1
 
-    async def _open_round(self, state: State, command: OpenRound) -> None:
+    async def _open_round(self, state: State, command: OpenRound, after: int) -> None:
         task_id = state.opened.task_id
         opened = RoundOpened(
             task_id=task_id,
@@ -255,7 +256,6 @@ class Collector:
             opened_at_ms=self._clock(),
         )
         subject = names.round_opened(task_id)
-        after = self._round_sequence.get(task_id, 0)
         await self._decided(task_id, subject, encode(opened), subject, after)
 
     async def _decided(
