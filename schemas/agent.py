@@ -60,7 +60,7 @@ class Timing(Struct, frozen=True, kw_only=True):
 
 
 Token = Annotated[str, Meta(max_length=64, description="copy it from request to response")]
-"""A request's secret: who sends it back was asked. See `actors/tokens.py`."""
+"""A request's secret: who sends it back was asked. See `actors/deliberations/tokens.py`."""
 
 
 class SeatFailure(Struct, frozen=True, kw_only=True):

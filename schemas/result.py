@@ -59,7 +59,7 @@ class Failure(Struct, frozen=True, kw_only=True):
 
 
 class Quality(Struct, frozen=True, kw_only=True):
-    """Measured on content, ids and echoes of the task removed; see `actors/quality.py`.
+    """Measured on content, ids and echoes of the task removed; see `quality.py` of `actors/`.
 
     `diversity` is 0 for equal proposals (or fewer than two), `relevance` 0 for none of the
     task's content words taken up.
@@ -227,8 +227,8 @@ class AgentStats(Struct, frozen=True, kw_only=True):
 class Stats(Struct, frozen=True, kw_only=True):
     """Counts and latencies over the last `window_seconds`, and the agents alive now.
 
-    `responses_refused` counts what seats sent that changed nothing, by the reason why
-    (`actors/responses.py` lists them); since the collector began, an hour before it included.
+    `responses_refused` counts what seats sent that changed nothing, by the reason why (listed in
+    `actors/deliberations/responses.py`); since the collector began, an hour before it included.
     """
 
     window_seconds: Count

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 from actors.actor import Actor
 from actors.bus import Bus
-from actors.collector import Collector
-from actors.dead_letter_office import DeadLetterOffice
-from actors.dispatcher import Dispatcher
-from actors.engine import Engine
-from actors.nats_bus import NatsBus, connect
-from actors.registry import Registry
-from actors.responder import Responder
+from actors.bus.nats_bus import NatsBus, connect
+from actors.councils.registry import Registry
+from actors.dead_letters.dead_letter_office import DeadLetterOffice
+from actors.deliberations.collector import Collector
+from actors.engines.engine import Engine
+from actors.intake.dispatcher import Dispatcher
+from actors.queries.responder import Responder
 from actors.settings import Retention
 from actors.synadia.facade import Facade
 from actors.together import Together
@@ -62,7 +62,7 @@ async def run(kind: str, config: Config, pool: str, instance: str, stop: asyncio
 
 def make_agent(bus: Bus, config: Config, pool: str, engine: Engine, instance: str) -> Actor:
     """Return the agent of a pool over a running engine."""
-    from actors.agent import Agent  # noqa: PLC0415
+    from actors.agents.agent import Agent  # noqa: PLC0415
 
     return Agent(
         bus,

@@ -11,9 +11,9 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors import history
 from actors.asking import ask
 from actors.bus import Bus, Message, Record, Unavailable
+from actors.deliberations import history
 from schemas import codec
 from schemas.council import Council, CouncilCreate, CouncilList, CouncilListQuery, CouncilQuery
 from schemas.dead_letter import (

@@ -16,7 +16,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from actors import models
+from actors.engines import models
 from supervisor.config import Config
 
 State = Literal["ok", "note", "problem"]

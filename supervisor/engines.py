@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from actors.engine import Engine
-from actors.models import ResolvedModel, resolve
+from actors.engines.engine import Engine
+from actors.engines.models import ResolvedModel, resolve
 from actors.settings import PoolSettings
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ async def start(settings: PoolSettings, model: ResolvedModel | None = None) -> E
     Raises ModelMissing.
     """
     if settings.engine == "scripted":
-        scripted: Any = import_module("actors.scripted_engine")
+        scripted: Any = import_module("actors.engines.scripted_engine")
         made: Engine = scripted.ScriptedEngine(settings)
         return made
     if model is None:
@@ -31,7 +31,7 @@ async def start(settings: PoolSettings, model: ResolvedModel | None = None) -> E
             log.warning("%s", model.note)
     os.environ.update(environment(settings))
     log.info("engine starting model=%s: this takes a while", model.name)
-    module: Any = await asyncio.to_thread(import_module, "actors.vllm_engine")
+    module: Any = await asyncio.to_thread(import_module, "actors.engines.vllm_engine")
     engine: Engine = await module.VllmEngine.create(model, settings)
     return engine
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import uvloop
 
 from actors.bus import Bus
-from actors.engine import Engine
+from actors.bus.nats_bus import connect
+from actors.engines.engine import Engine
 from actors.guests.guest import Guest
-from actors.nats_bus import connect
 from actors.settings import BusSettings
 from schemas.council import CouncilJoin
 from supervisor.actor import EXIT_FAILED, EXIT_OK, until

@@ -13,8 +13,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import Final
 
-from actors import nats_bus
-from actors.bus import Bus, BusError, Message
+from actors.bus import Bus, BusError, Message, nats_bus
 from actors.settings import BusSettings
 from schemas import codec
 from schemas.errors import BadMessage

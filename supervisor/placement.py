@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.models import ResolvedModel, resolve
-from actors.nats_bus import connect
+from actors.bus.nats_bus import connect
+from actors.engines.models import ResolvedModel, resolve
 from actors.service import Service
 from actors.settings import PoolSettings
 from supervisor.actor import CONNECT_S, EXIT_FAILED, EXIT_OK

@@ -12,7 +12,7 @@ from functools import partial
 
 import msgspec
 
-from actors.models import ResolvedModel
+from actors.engines.models import ResolvedModel
 from supervisor import engines
 from supervisor.actor import EXIT_FAILED, make_agent, serve
 from supervisor.config import Config

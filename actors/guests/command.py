@@ -13,9 +13,9 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Final
 
-from actors.engine import Delta, Generated, Generation, GenerationRefused
-from actors.plain_text import checked, prompt_of
-from actors.responses import MAX_FOREIGN_TEXT
+from actors.deliberations.responses import MAX_FOREIGN_TEXT
+from actors.engines.engine import Delta, Generated, Generation, GenerationRefused
+from actors.guests.plain_text import checked, prompt_of
 from actors.tasks import TaskSet
 from schemas.codec import encode
 

@@ -13,10 +13,10 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from actors.actor import keep_running
-from actors.agent import Agent
+from actors.agents.agent import Agent
 from actors.asking import ask
 from actors.bus import Bus, BusError, Puller
-from actors.engine import Engine
+from actors.engines.engine import Engine
 from actors.settings import PoolSettings
 from schemas.council import Alive, CouncilJoin, CouncilLeave, Heartbeat, Joined, Left
 from schemas.errors import Refused

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator
 from importlib import import_module
 from typing import Any, Final
 
-from actors.engine import Delta, Generated, Generation, GenerationRefused
-from actors.plain_text import checked
-from actors.responses import MAX_FOREIGN_TEXT
+from actors.deliberations.responses import MAX_FOREIGN_TEXT
+from actors.engines.engine import Delta, Generated, Generation, GenerationRefused
+from actors.guests.plain_text import checked
 from schemas.agent import Usage
 
 SILENCE_S: Final = 60.0

@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator
 
 from actors.bus import Bus, NoResponders, TooLarge, Unavailable
 from actors.clock import now_ms
-from actors.engine import Delta, Generated, Generation, GenerationRefused
-from actors.plain_text import checked, prompt_of
+from actors.engines.engine import Delta, Generated, Generation, GenerationRefused
+from actors.guests.plain_text import checked, prompt_of
 from schemas.errors import ERROR_CODE_HEADER, ERROR_HEADER
 
 REQUEST_ID = "Conclave-Request-Id"

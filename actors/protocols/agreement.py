@@ -6,7 +6,7 @@ samples (Eikema and Aziz 2020, arXiv 2005.10283).
 
 from collections.abc import Sequence
 
-from actors import quality
+from actors.deliberations import quality
 from actors.protocols.rules import Place, Standing
 from schemas.agent import AgentResponse
 

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors import ballots, counting, prompts
-from actors.counting import Ballot
-from actors.deliberation import OpenRound, State
+from actors.deliberations import ballots, counting, prompts
+from actors.deliberations.counting import Ballot
+from actors.deliberations.deliberation import OpenRound, State
 from actors.protocols import agreement
 from actors.protocols.rules import Place, Prompt, Standing
 from schemas.agent import AgentResponse

@@ -3,8 +3,8 @@
 Ranked by agreement (`actors/protocols/agreement.py`). N requests, N answers, N proposals' tokens.
 """
 
-from actors import prompts
-from actors.deliberation import Conclude, OpenRound, State
+from actors.deliberations import prompts
+from actors.deliberations.deliberation import Conclude, OpenRound, State
 from actors.protocols import agreement
 from actors.protocols.rules import Prompt, Standing, writing
 from schemas.agent import Stage

@@ -6,8 +6,8 @@ and answers; a ballot is about 20 tokens beside reading N-1 proposals. With fewe
 proposals there is nothing to rank, and agreement decides.
 """
 
-from actors import prompts
-from actors.deliberation import Conclude, OpenRound, State
+from actors.deliberations import prompts
+from actors.deliberations.deliberation import Conclude, OpenRound, State
 from actors.protocols import election
 from actors.protocols.rules import Prompt, Standing, writing
 from schemas.agent import Stage

@@ -7,8 +7,8 @@ ballots; published comparisons find this dearer and seldom better than `ranked` 
 (2508.17536): offered to be measured, not the default.
 """
 
-from actors import prompts
-from actors.deliberation import Conclude, OpenRound, State
+from actors.deliberations import prompts
+from actors.deliberations.deliberation import Conclude, OpenRound, State
 from actors.protocols import election
 from actors.protocols.ranked import Ranked
 from actors.protocols.rules import Prompt, writing

@@ -4,8 +4,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from actors import prompts
-from actors.deliberation import Conclude, OpenRound, State
+from actors.deliberations import prompts
+from actors.deliberations.deliberation import Conclude, OpenRound, State
 from schemas.agent import AgentResponse, Stage
 from schemas.council import Seat
 
@@ -44,7 +44,7 @@ class Rules(Protocol):
     """One way to deliberate, as pure functions of the events.
 
     When a round is settled (everybody answered, or quorum and grace, or time) is the same for
-    all and stands in `actors/rounds.py`.
+    all and stands in `actors/deliberations/rounds.py`.
     """
 
     first: Stage

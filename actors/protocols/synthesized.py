@@ -5,8 +5,8 @@ chair; when it fails, the next seat in rank takes over. 2N requests and one; the
 three proposals.
 """
 
-from actors import prompts
-from actors.deliberation import Conclude, OpenRound, State
+from actors.deliberations import prompts
+from actors.deliberations.deliberation import Conclude, OpenRound, State
 from actors.protocols import election
 from actors.protocols.ranked import Ranked
 from actors.protocols.rules import Place, Prompt, Standing, writing

@@ -1,13 +1,13 @@
 """`vote`: closed answers, majority weighted by confidence, no more samples than needed.
 
 Every seat answers; then seats answer again, with other seeds, only while the result is open
-(`actors/answers.py` names the sources). When all `samples` are drawn and no answer has half
-of the weight, one round follows in which the seats see the answers given (debate only when
-split: iMAD, arXiv 2511.11306). At most `samples` answers, by default five a seat, and N more.
+(`actors/deliberations/answers.py` names the sources). When all `samples` are drawn and no answer
+has half of the weight, one round follows in which the seats see the answers given (debate only
+when split: iMAD, arXiv 2511.11306). At most `samples` answers, by default five a seat, and N more.
 """
 
-from actors import answers, prompts
-from actors.deliberation import Conclude, OpenRound, State
+from actors.deliberations import answers, prompts
+from actors.deliberations.deliberation import Conclude, OpenRound, State
 from actors.protocols import election
 from actors.protocols.rules import Place, Prompt, Standing
 from schemas.agent import AgentResponse, Stage

@@ -14,11 +14,11 @@ from contextlib import aclosing
 from typing import Final
 
 from actors.bus import Bus, Message, Replies, TooLarge, Unavailable
-from actors.engine import Delta, Generated, Generation, GenerationRefused
-from actors.plain_text import checked, prompt_of
-from actors.replies import NO_RESPONDERS
-from actors.replies import STATUS as SERVER_STATUS
-from actors.responses import MAX_FOREIGN_TEXT
+from actors.bus.replies import NO_RESPONDERS
+from actors.bus.replies import STATUS as SERVER_STATUS
+from actors.deliberations.responses import MAX_FOREIGN_TEXT
+from actors.engines.engine import Delta, Generated, Generation, GenerationRefused
+from actors.guests.plain_text import checked, prompt_of
 from schemas import synadia
 from schemas.codec import decode, encode
 from schemas.errors import ERROR_CODE_HEADER, ERROR_HEADER, BadMessage

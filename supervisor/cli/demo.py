@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.text import Text
 
-from actors import nats_bus
+from actors.bus import nats_bus
 from actors.settings import EngineName
 from supervisor import config as configured
 from supervisor import demo as demonstration

@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from actors.models import BUNDLED_NAME, DEFAULT_MODEL
+from actors.engines.models import BUNDLED_NAME, DEFAULT_MODEL
 from schemas.agent import Usage
 from schemas.result import NOT_NEEDED, AgentStats, Deliberation
 from supervisor.cli import text

@@ -12,8 +12,8 @@ import sys
 from typing import Final
 
 from actors.bus import BusError, TooLarge
+from actors.engines.models import ModelMissing
 from actors.guests.openai import OpenAIMissing
-from actors.models import ModelMissing
 from schemas.deliberation import Status
 from schemas.errors import Refused
 from subjects.errors import InvalidSubject

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from actors.bus import Bus
-from actors.engine import Engine
+from actors.engines.engine import Engine
 from actors.guests.command import CommandEngine
 from actors.guests.guest import Guest
 from actors.guests.openai import OpenAIEngine

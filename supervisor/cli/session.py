@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from actors import nats_bus
+from actors.bus import nats_bus
 from actors.settings import BusSettings
 from supervisor import reaching
 from supervisor.cli.options import Common

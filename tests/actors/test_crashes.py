@@ -4,8 +4,8 @@ import asyncio
 import json
 
 from actors.clock import now_ms
+from actors.councils.defaults import default_councils
 from actors.dead_letters import ORIGIN, REASON, SEQUENCE
-from actors.defaults import default_councils
 from actors.settings import Limits
 from schemas.agent import AgentResponse
 from schemas.codec import encode
@@ -44,7 +44,7 @@ class TestAgents:
     async def test_what_a_stopped_agent_had_in_hand_goes_to_another(
         self, system: System, monkeypatch
     ):
-        monkeypatch.setattr("actors.agent.DRAIN_S", 0.1)
+        monkeypatch.setattr("actors.agents.agent.DRAIN_S", 0.1)
         engine = Gated()
         await system.core()
         first = await system.agent(engine, instance="agent-1")
@@ -70,7 +70,7 @@ class TestAgents:
 
     async def test_a_long_generation_is_not_given_to_another(self, system: System, monkeypatch):
         impatient(monkeypatch)
-        monkeypatch.setattr("actors.agent.ACK_WAIT_S", 0.5)
+        monkeypatch.setattr("actors.agents.agent.ACK_WAIT_S", 0.5)
         engine, idle = Gated(), Talking()
         await system.core()
         await system.agent(engine, instance="agent-1")
@@ -326,6 +326,6 @@ def impatient(monkeypatch) -> None:
     from subjects.streams import agent_consumer
 
     monkeypatch.setattr(
-        "actors.agent.agent_consumer",
+        "actors.agents.agent.agent_consumer",
         lambda queue: replace(agent_consumer(queue), ack_wait_s=0.5, backoff_s=()),
     )

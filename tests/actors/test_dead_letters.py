@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors import dead_letters
-from actors.dead_letter_office import DeadLetterOffice
+from actors.dead_letters.dead_letter_office import DeadLetterOffice
 from schemas.agent import AgentRequest
 from schemas.codec import decode, encode
 from schemas.deliberation import Opened
@@ -55,12 +55,16 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     def hurried(spec: ConsumerSpec) -> ConsumerSpec:
         return replace(spec, backoff_s=SHORT)
 
-    monkeypatch.setattr("actors.agent.agent_consumer", lambda queue: hurried(agent_consumer(queue)))
-    monkeypatch.setattr("actors.fan_out.dispatch_consumer", lambda: hurried(dispatch_consumer()))
     monkeypatch.setattr(
-        "actors.submissions.submission_consumer", lambda: hurried(submission_consumer())
+        "actors.agents.agent.agent_consumer", lambda queue: hurried(agent_consumer(queue))
     )
-    monkeypatch.setattr("actors.dead_letter_office.SWEEP_S", 0.1)
+    monkeypatch.setattr(
+        "actors.intake.fan_out.dispatch_consumer", lambda: hurried(dispatch_consumer())
+    )
+    monkeypatch.setattr(
+        "actors.intake.submissions.submission_consumer", lambda: hurried(submission_consumer())
+    )
+    monkeypatch.setattr("actors.dead_letters.dead_letter_office.SWEEP_S", 0.1)
 
 
 async def without_office(system: System) -> None:
@@ -403,7 +407,7 @@ class TestRetry:
 
 
 def test_the_parts_of_a_refused_opening_survive_the_wire():
-    from actors.opening import Birth, refused
+    from actors.intake.opening import Birth, refused
     from schemas.errors import Refused
 
     birth = Birth(task_id="t", secret="", now_ms=5, submitted_at_ms=3)

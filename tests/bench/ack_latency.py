@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from actors.bus import Bus
-from actors.nats_bus import connect
+from actors.bus.nats_bus import connect
 from schemas.codec import decode
 from schemas.service import StatsReply
 from subjects import names

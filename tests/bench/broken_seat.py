@@ -16,11 +16,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.agent import Agent
-from actors.engine import Delta, Generated, Generation
-from actors.json_instance import json_instance
-from actors.models import BUNDLED_FOLDER, BUNDLED_NAME
-from actors.nats_bus import connect
+from actors.agents.agent import Agent
+from actors.bus.nats_bus import connect
+from actors.engines.engine import Delta, Generated, Generation
+from actors.engines.json_instance import json_instance
+from actors.engines.models import BUNDLED_FOLDER, BUNDLED_NAME
 from actors.settings import BusSettings, PoolSettings
 from schemas.council import Sampling, Seat
 from schemas.result import Deliberation

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from actors.bus import Bus, Message
-from actors.nats_bus import connect
+from actors.bus.nats_bus import connect
 from actors.settings import BusSettings
 from schemas.agent import AgentRequest
 from schemas.codec import decode, encode

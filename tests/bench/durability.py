@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.bus import Bus
-from actors.nats_bus import connect
+from actors.bus.nats_bus import connect
 from actors.settings import BusSettings, Durability, Retention
 from schemas.codec import decode
 from schemas.service import StatsReply

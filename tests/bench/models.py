@@ -10,7 +10,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from actors.models import BUNDLED_FOLDER
+from actors.engines.models import BUNDLED_FOLDER
 
 MAKER = Path(__file__).parents[1] / "engine" / "untrained.py"
 

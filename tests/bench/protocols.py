@@ -14,8 +14,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors import answers
-from actors.models import BUNDLED_FOLDER, BUNDLED_NAME
+from actors.deliberations import answers
+from actors.engines.models import BUNDLED_FOLDER, BUNDLED_NAME
 from actors.settings import PoolSettings
 from schemas.council import Sampling
 from schemas.result import Deliberation

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import uvloop
 
-from actors.nats_bus import NatsBus, connect
+from actors.bus.nats_bus import NatsBus, connect
 from subjects.streams import streams
 from tests.simulation.client import Network, simulated_bus
 from tests.simulation.loop import VirtualLoop

@@ -7,8 +7,8 @@ from contextlib import aclosing
 import pytest
 
 from actors.bus import BusError, Conflict, Delivery, Message, Puller, Record, TooLarge, Unavailable
-from actors.nats_bus import NatsBus
-from actors.nats_pull import Requests
+from actors.bus.nats_bus import NatsBus
+from actors.bus.nats_pull import Requests
 from subjects import names
 from subjects.streams import DELIBERATIONS, ConsumerSpec, agent_consumer
 from tests.harness.events import until, until_async
@@ -238,7 +238,7 @@ class TestStore:
     async def test_a_subject_that_no_stream_stores_is_unavailable(
         self, bus: NatsBus, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr("actors.nats_bus.STORE_DEADLINE_S", 0.3)
+        monkeypatch.setattr("actors.bus.nats_bus.STORE_DEADLINE_S", 0.3)
         with pytest.raises(Unavailable):
             await bus.store("stored.nowhere", b"x")
 
@@ -411,7 +411,7 @@ class TestFollow:
             else:
                 receive(requests, message)
 
-        monkeypatch.setattr("actors.nats_pull.EXPIRES_S", 0.5)
+        monkeypatch.setattr("actors.bus.nats_pull.EXPIRES_S", 0.5)
         monkeypatch.setattr(Requests, "_on_message", losing)
         async with aclosing(bus.follow(DELIBERATIONS, [WORK], since_ms=0)) as records:
             assert await anext(records) is None

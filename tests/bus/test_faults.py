@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 
 from actors.bus import Unavailable
-from actors.nats_bus import NatsBus, connect
+from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import BusSettings
 from subjects import names
 from subjects.streams import DELIBERATIONS, agent_consumer
@@ -78,7 +78,7 @@ async def test_a_store_outlives_a_restart_and_stores_once(own_server: Server, ow
 async def test_a_store_gives_up_when_the_server_stays_away(
     own_server: Server, own_bus: NatsBus, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("actors.nats_bus.STORE_DEADLINE_S", 0.3)
+    monkeypatch.setattr("actors.bus.nats_bus.STORE_DEADLINE_S", 0.3)
     own_server.kill()
     with pytest.raises(Unavailable):
         await asyncio.wait_for(own_bus.store(WORK, b"x"), 5)

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from actors.bus import Message, Unavailable
-from actors.nats_bus import NatsBus, connect
-from actors.retry_budget import MOST, PER_SECOND, SHARE
+from actors.bus.nats_bus import NatsBus, connect
+from actors.bus.retry_budget import MOST, PER_SECOND, SHARE
 from actors.settings import BusSettings
 from subjects import names
 from subjects.streams import DELIBERATIONS
@@ -20,7 +20,7 @@ STORES = 300
 async def test_a_stream_without_room_is_not_stormed(
     bus: NatsBus, nats_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("actors.nats_bus.STORE_DEADLINE_S", 2.0)
+    monkeypatch.setattr("actors.bus.nats_bus.STORE_DEADLINE_S", 2.0)
     stream = await connect(nats_settings, "a full stream")
     attempts = 0
 

@@ -40,9 +40,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from nats.errors import SlowConsumerError
 
-from actors import nats_core
-from actors.bus import Message, Unavailable
-from actors.nats_bus import NatsBus, connect
+from actors.bus import Message, Unavailable, nats_core
+from actors.bus.nats_bus import NatsBus, connect
 from actors.service import Service
 from actors.settings import BusSettings
 from schemas.errors import ERROR_CODE_HEADER

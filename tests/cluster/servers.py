@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.bus import Bus, BusError
-from actors.nats_bus import connect
+from actors.bus.nats_bus import connect
 from actors.settings import BusSettings
 from supervisor.nats_server import binary
 

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from actors.bus import BusError, Unavailable
-from actors.nats_bus import NatsBus, connect
+from actors.bus.nats_bus import NatsBus, connect
 from subjects import names
 from subjects.streams import DELIBERATIONS, streams
 from tests.cluster.servers import NAMES, Servers, cluster, no_namespaces, stream_info, whole
@@ -110,7 +110,7 @@ async def test_a_leader_that_is_cut_off_costs_nothing(servers: Servers, bus: Nat
 async def test_with_two_lost_nothing_is_accepted_and_with_one_back_all_goes_on(
     servers: Servers, bus: NatsBus, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("actors.nats_bus.STORE_DEADLINE_S", 3.0)
+    monkeypatch.setattr("actors.bus.nats_bus.STORE_DEADLINE_S", 3.0)
     await bus.store(WORK, b"before")
     first, second = [name for name in NAMES if name != await leader_of(bus)]
     servers.kill(first)

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from actors.outcome import ABSTAINED, SILENT, SPARED
+from actors.deliberations.outcome import ABSTAINED, SILENT, SPARED
 from schemas.contract.asyncapi import document
 from schemas.contract.codes import SEAT_FAILURES
 from schemas.contract.markdown import page

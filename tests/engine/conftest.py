@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from actors.engine import Delta, Engine, Generated, Generation
-from actors.models import BUNDLED_FOLDER, resolve
+from actors.engines.engine import Delta, Engine, Generated, Generation
+from actors.engines.models import BUNDLED_FOLDER, resolve
 from actors.settings import PoolSettings
 from schemas.agent import ChatMessage
 from schemas.council import Sampling
@@ -108,7 +108,7 @@ async def engine(
     pytest.importorskip("vllm", reason="the engine is not installed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the engine's libraries think of one another
-        vllm_engine = import_module("actors.vllm_engine")
+        vllm_engine = import_module("actors.engines.vllm_engine")
         engine = await vllm_engine.VllmEngine.create(resolve(str(model_folder)), settings)
     yield engine
     with warnings.catch_warnings():

@@ -12,9 +12,9 @@ from contextlib import aclosing
 from importlib import import_module
 from typing import Any
 
-from actors.engine import Delta, Engine, Generated, Generation
-from actors.models import resolve
-from actors.prompts import PROPOSE, chat, seat_block, task_block
+from actors.deliberations.prompts import PROPOSE, chat, seat_block, task_block
+from actors.engines.engine import Delta, Engine, Generated, Generation
+from actors.engines.models import resolve
 from actors.settings import PoolSettings
 from schemas.council import Sampling
 from supervisor.engines import environment
@@ -92,7 +92,7 @@ async def main(model: str) -> None:
     settings = PoolSettings()
     os.environ.update(environment(settings))
     begun = time.perf_counter()
-    module = import_module("actors.vllm_engine")
+    module = import_module("actors.engines.vllm_engine")
     imported = time.perf_counter() - begun
     engine = await module.VllmEngine.create(resolve(model), settings)
     print(f"import {imported:.1f} s, start {time.perf_counter() - begun - imported:.1f} s")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from actors import models
-from actors.models import BUNDLED_NAME, DEFAULT_MODEL, ModelMissing, resolve
+from actors.engines import models
+from actors.engines.models import BUNDLED_NAME, DEFAULT_MODEL, ModelMissing, resolve
 from actors.settings import PoolSettings
 
 
@@ -34,7 +34,7 @@ class NotThereError(Exception):
 
 
 class Hub:
-    """What `actors.models` asks of huggingface_hub, with a cache and models in memory."""
+    """What `actors.engines.models` asks of huggingface_hub, with a cache and models in memory."""
 
     errors = SimpleNamespace(GatedRepoError=PermissionError, RepositoryNotFoundError=NotThereError)
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from actors.bus import BusError
-from actors.nats_bus import NatsBus
+from actors.bus.nats_bus import NatsBus
 from actors.settings import BusSettings, PoolSettings
 from supervisor import placement
 from supervisor.config import INHERITED, Config, ConfigError, handed_over

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.engine import Delta, EngineDead, Generated, GenerationRefused
-from actors.prompts import PROPOSE, chat, seat_block, task_block
-from actors.scripted_engine import ScriptedEngine
+from actors.deliberations.prompts import PROPOSE, chat, seat_block, task_block
+from actors.engines.engine import Delta, EngineDead, Generated, GenerationRefused
+from actors.engines.scripted_engine import ScriptedEngine
 from actors.settings import PoolSettings
 from schemas.council import Sampling
 from tests.engine.conftest import asked, said

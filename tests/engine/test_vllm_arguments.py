@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.models import ResolvedModel
+from actors.engines.models import ResolvedModel
+from actors.engines.vllm_arguments import engine_arguments
 from actors.settings import PoolSettings
-from actors.vllm_arguments import engine_arguments
 
 
 @pytest.fixture

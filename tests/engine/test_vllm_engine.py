@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from actors.engine import Delta, EngineDead, Generated, GenerationRefused
+from actors.engines.engine import Delta, EngineDead, Generated, GenerationRefused
 from schemas.agent import ChatMessage
 from schemas.council import Sampling
 from tests.engine.conftest import LIMIT, SLOTS, TUNED, asked, said
@@ -199,8 +199,8 @@ async def test_equal_names_of_requests_do_not_meet(engine):
 
 async def test_thinking_is_no_part_of_the_answer(engine, monkeypatch):
     monkeypatch.setattr(engine, "_thinks", True)
-    monkeypatch.setattr("actors.thinking.OPEN", '"<hm>')
-    monkeypatch.setattr("actors.thinking.CLOSE", "</hm>")
+    monkeypatch.setattr("actors.engines.thinking.OPEN", '"<hm>')
+    monkeypatch.setattr("actors.engines.thinking.CLOSE", "</hm>")
     schema = {"const": "<hm>so</hm>yes"}
     question = asked("x", response_schema=schema, sampling=Sampling(max_tokens=64))
     pieces = [piece async for piece in engine.generate(question)]

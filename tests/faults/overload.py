@@ -20,7 +20,7 @@ import uvloop
 from msgspec import Struct
 
 from actors.bus import Bus, BusError
-from actors.nats_bus import connect
+from actors.bus.nats_bus import connect
 from actors.settings import Limits, PoolSettings
 from schemas.codec import decode, encode
 from schemas.deliberation import Accepted, Constraints, DeliberationRequest

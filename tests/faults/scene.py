@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.bus import BusError
-from actors.nats_bus import NatsBus, connect
+from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import BusSettings, Limits, PoolSettings
 from supervisor.config import INHERITED, Config, EmbeddedServer, SupervisorSettings, handed_over
 from supervisor.health import Answer, Prober

@@ -23,8 +23,8 @@ from contextlib import asynccontextmanager
 
 import uvloop
 
+from actors.queries.stats import MAX_ENTRIES
 from actors.settings import Retention
-from actors.stats import MAX_ENTRIES
 from schemas.codec import encode
 from schemas.result import Deliberation
 from subjects import names

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from actors.bus import Message
-from actors.nats_bus import connect
+from actors.bus.nats_bus import connect
 from actors.settings import PoolSettings
 from schemas.codec import decode
 from schemas.dead_letter import DeadLetterListQuery

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from actors.deliberation import State, begin, respond
+from actors.deliberations.deliberation import State, begin, respond
 from actors.protocols import PROTOCOLS
 from schemas.agent import AgentResponse, SeatFailure, Usage
 from schemas.council import Seat

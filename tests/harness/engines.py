@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from actors.engine import Delta, EngineDead, Generated, Generation, GenerationRefused
+from actors.engines.engine import Delta, EngineDead, Generated, Generation, GenerationRefused
 from schemas.agent import Usage
 
 SECRET = "engine-internals-7f3a"  # in an exception's text, and never to be seen by a client

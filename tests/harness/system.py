@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 
 from actors.actor import Actor
-from actors.agent import Agent
-from actors.collector import Collector
-from actors.dead_letter_office import DeadLetterOffice
-from actors.dispatcher import Dispatcher
-from actors.engine import Engine
-from actors.nats_bus import NatsBus, connect
-from actors.registry import Registry
-from actors.responder import Responder
-from actors.scripted_engine import ScriptedEngine
+from actors.agents.agent import Agent
+from actors.bus.nats_bus import NatsBus, connect
+from actors.councils.registry import Registry
+from actors.dead_letters.dead_letter_office import DeadLetterOffice
+from actors.deliberations.collector import Collector
+from actors.engines.engine import Engine
+from actors.engines.scripted_engine import ScriptedEngine
+from actors.intake.dispatcher import Dispatcher
+from actors.queries.responder import Responder
 from actors.settings import BusSettings, Limits, PoolSettings
 from schemas.codec import decode
 from schemas.deliberation import Accepted

@@ -1,9 +1,13 @@
 """One engine with the bundled model for all tests of it."""
 
+import random
 import sys
 from pathlib import Path
 
 import pytest
+
+from actors.councils.defaults import default_councils
+from actors.deliberations import prompts
 
 MODELS = Path(__file__).parents[2] / "deploy" / "models"
 NANO = MODELS / "nano"
@@ -32,3 +36,29 @@ def engine(measuring):
     from sampling import Engine
 
     return Engine(NANO)
+
+
+@pytest.fixture(scope="session")
+def lexicon(measuring):
+    from corpus.words import Lexicon
+
+    return Lexicon("held")
+
+
+@pytest.fixture(scope="session")
+def proposals(engine, lexicon):
+    """For 15 held-out tasks: the task and the proposals of a default council's three seats."""
+    from corpus.mix import user_message
+    from corpus.tasks import make_task
+
+    rng, councils = random.Random("test:proposals"), default_councils()
+    tasks = [make_task(lexicon, rng) for _ in range(15)]
+    users = [
+        user_message(
+            task.block, [], prompts.seat_block(council.role, seat.persona, prompts.PROPOSE)
+        )
+        for task, council in zip(tasks, councils * 3, strict=True)
+        for seat in council.seats
+    ]
+    answers = [one[0] for one in engine.ask(users)]
+    return [(task, answers[3 * place : 3 * place + 3]) for place, task in enumerate(tasks)]

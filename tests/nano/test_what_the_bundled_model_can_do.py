@@ -7,36 +7,11 @@ from statistics import mean
 
 import pytest
 
-from actors import prompts
-from actors.defaults import default_councils
+from actors.councils.defaults import default_councils
+from actors.deliberations import ballots as voting
+from actors.deliberations import prompts
 
 pytestmark = pytest.mark.usefixtures("measuring")
-
-
-@pytest.fixture(scope="session")
-def lexicon(measuring):
-    from corpus.words import Lexicon
-
-    return Lexicon("held")
-
-
-@pytest.fixture(scope="session")
-def proposals(engine, lexicon):
-    """For 15 held-out tasks: the task and the proposals of a default council's three seats."""
-    from corpus.mix import user_message
-    from corpus.tasks import make_task
-
-    rng, councils = random.Random("test:proposals"), default_councils()
-    tasks = [make_task(lexicon, rng) for _ in range(15)]
-    users = [
-        user_message(
-            task.block, [], prompts.seat_block(council.role, seat.persona, prompts.PROPOSE)
-        )
-        for task, council in zip(tasks, councils * 3, strict=True)
-        for seat in council.seats
-    ]
-    answers = [one[0] for one in engine.ask(users)]
-    return [(task, answers[3 * place : 3 * place + 3]) for place, task in enumerate(tasks)]
 
 
 @pytest.mark.xfail(reason="not learnt yet: deploy/models/nano/README.md has the figures")
@@ -86,7 +61,6 @@ def ballots(engine, lexicon, fault, count=30):
     from corpus.peers import draw_peers, show
     from corpus.personas import seat
     from corpus.tasks import make_task
-    from sampling import ballot_schema
 
     rng = random.Random(f"test:{fault}")
     users, bad = [], []
@@ -96,7 +70,7 @@ def ballots(engine, lexicon, fault, count=30):
         seat_text = prompts.seat_block(role, persona.text, prompts.BALLOT)
         users.append(user_message(task.block, [show(peers, rng)], seat_text))
         bad.append(next(peer.label for peer in peers if peer.fault))
-    answers = engine.ask(users, schemas=[ballot_schema("ABC")] * count)
+    answers = engine.ask(users, schemas=[voting.schema("ABC")] * count)
     return [(json.loads(answer.text), label) for (answer,), label in zip(answers, bad, strict=True)]
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import Any
 
-from actors import ballots
-from actors.deliberation import Conclude, OpenRound, State, advance, begin, respond
+from actors.deliberations import ballots
+from actors.deliberations.deliberation import Conclude, OpenRound, State, advance, begin, respond
+from actors.deliberations.rounds import decide
 from actors.protocols import PROTOCOLS, election
-from actors.rounds import decide
 from schemas.agent import AgentResponse
 from schemas.deliberation import RoundOpened
 from tests.harness.builders import answer, opened

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.answers import CERTAIN, ahead_probability, extract, normalised, stays_ahead, tally
+from actors.deliberations.answers import (
+    CERTAIN,
+    ahead_probability,
+    extract,
+    normalised,
+    stays_ahead,
+    tally,
+)
 from schemas.agent import AgentResponse
 from schemas.codec import encode
 from tests.harness.builders import answer

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import ballots, prompts
+from actors.deliberations import ballots, prompts
+from actors.deliberations.rounds import asks
 from actors.protocols import election
 from actors.protocols.election import PEER_CHARACTERS
-from actors.rounds import asks
 from schemas.council import Seat
 from tests.harness.builders import answer, failure
 from tests.protocols.injections import INJECTIONS

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors.counting import Ballot, bounds, count, settled
+from actors.deliberations.counting import Ballot, bounds, count, settled
 from schemas.deliberation import CountingRule
 
 NAMES = ("ann", "bob", "cid", "dee")

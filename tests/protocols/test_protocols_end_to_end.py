@@ -7,7 +7,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from actors.engine import Delta, Generation
+from actors.engines.engine import Delta, Generation
 from actors.protocols import PROTOCOLS
 from schemas.codec import CONTENT_TYPE, MSGPACK, decode, encode
 from schemas.deliberation import Accepted, ProtocolName, RoundOpened

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors import ledger, outcome, prompts
-from actors.deliberation import Conclude, OpenRound, advance, end
+from actors.deliberations import ledger, outcome, prompts
+from actors.deliberations.deliberation import Conclude, OpenRound, advance, end
+from actors.deliberations.rounds import asks, decide
 from actors.protocols import PROTOCOLS, election
 from actors.protocols import vote as voting
-from actors.rounds import asks, decide
 from schemas.agent import Usage
 from schemas.council import Sampling
 from schemas.deliberation import Constraints

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.nats_bus import NatsBus, connect
+from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import BusSettings
 from subjects import names
 from tests.harness.system import Client, Reply, System

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from actors.clock import now_ms
-from actors.engine import Delta, Engine, Generated, Generation, GenerationRefused
+from actors.deliberations.responses import MAX_FOREIGN_TEXT
+from actors.engines.engine import Delta, Engine, Generated, Generation, GenerationRefused
 from actors.guests.command import CommandEngine
 from actors.guests.openai import OpenAIEngine, OpenAIMissing
 from actors.guests.request_reply import RequestReplyEngine
-from actors.responses import MAX_FOREIGN_TEXT
 from schemas.agent import ChatMessage, Usage
 from schemas.council import Sampling
 from tests.harness.events import until

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from actors.bus.nats_bus import connect
 from actors.guests.guest import Guest
-from actors.nats_bus import connect
 from actors.settings import BusSettings
 from schemas.council import CouncilJoin
 from schemas.errors import Refused

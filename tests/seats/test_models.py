@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from actors.models import BUNDLED_FOLDER
+from actors.engines.models import BUNDLED_FOLDER
 from actors.settings import PoolSettings
 from supervisor.engines import environment as engine_environment
 from tests.cli.conftest import environment, up  # noqa: F401 - fixtures

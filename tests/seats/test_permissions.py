@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.bus import Unavailable
-from actors.nats_bus import NatsBus, connect
+from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import BusSettings
 from subjects import names, permissions
 from subjects.streams import COUNCILS, DELIBERATIONS

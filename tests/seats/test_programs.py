@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.nats_bus import connect
+from actors.bus.nats_bus import connect
 from actors.settings import BusSettings
 from schemas.result import Deliberation
 from subjects import names

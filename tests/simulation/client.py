@@ -1,4 +1,4 @@
-"""nats-py's client, played: what `actors/nats_core.py` needs of it, over a link that has faults.
+"""nats-py's client, played: what `actors/bus/nats_core.py` needs, over a link that has faults.
 
 All above it is the product's own: connection, bus, JetStream, pulling and following.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from nats import errors
 
-from actors.nats_bus import NatsBus
+from actors.bus.nats_bus import NatsBus
 from actors.settings import BusSettings
 from tests.simulation.loop import OWNER, VirtualLoop
 from tests.simulation.server import NO_HEADERS, Server, Subscriber, Wire

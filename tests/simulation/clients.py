@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from actors.bus import BusError, Message
-from actors.nats_bus import NatsBus
+from actors.bus.nats_bus import NatsBus
 from schemas.codec import decode
 from schemas.deliberation import Accepted
 from subjects import names

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from actors import history, responses
-from actors.agent import Agent
-from actors.collector import Collector
-from actors.nats_bus import NatsBus
+from actors.agents.agent import Agent
+from actors.bus.nats_bus import NatsBus
+from actors.deliberations import history, responses
+from actors.deliberations.collector import Collector
 
 _objection = responses.objection
 _speak = Agent._speak
@@ -57,15 +57,19 @@ def _planted(target: str, value: Callable[..., Any]) -> Callable[[], Any]:
 
 
 DEFECTS = {
-    "an answer counts as often as it comes": _planted("actors.responses.objection", _never_known),
+    "an answer counts as often as it comes": _planted(
+        "actors.deliberations.responses.objection", _never_known
+    ),
     "a request opens as often as it is sent": _planted(
-        "actors.nats_bus.NatsBus.store", _without_once
+        "actors.bus.nats_bus.NatsBus.store", _without_once
     ),
     "the collector looks first and stores then": _planted(
-        "actors.collector.Collector._decided", _check_then_act
+        "actors.deliberations.collector.Collector._decided", _check_then_act
     ),
-    "the agent acknowledges before it answers": _planted("actors.agent.Agent._speak", _ack_first),
+    "the agent acknowledges before it answers": _planted(
+        "actors.agents.agent.Agent._speak", _ack_first
+    ),
     "the collector sets no timers for what it finds after a restart": _planted(
-        "actors.collector.Collector._judge", _no_timer_after_restart
+        "actors.deliberations.collector.Collector._judge", _no_timer_after_restart
     ),
 }

@@ -5,8 +5,8 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from actors.engine import Delta, EngineDead, Generated, Generation, GenerationRefused
-from actors.scripted_engine import ScriptedEngine
+from actors.engines.engine import Delta, EngineDead, Generated, Generation, GenerationRefused
+from actors.engines.scripted_engine import ScriptedEngine
 from actors.settings import PoolSettings
 
 BROKEN = ("", "{", '{"ranking": []}', "[" * 300, '{"answer": "\\ud800"}', "answer:", ">>> A")

@@ -3,9 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
-from actors import history, outcome, responses
 from actors.bus import Record
-from actors.rounds import asks
+from actors.deliberations import history, outcome, responses
+from actors.deliberations.rounds import asks
 from schemas.agent import AgentRequest
 from schemas.codec import decode
 from schemas.deliberation import FINAL_STATUSES, Accepted, Opened, RoundOpened

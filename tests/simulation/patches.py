@@ -9,8 +9,8 @@ from typing import Any
 from unittest import mock
 from uuid import UUID
 
-from actors.engine import Engine
-from actors.nats_bus import NatsBus
+from actors.bus.nats_bus import NatsBus
+from actors.engines.engine import Engine
 from actors.settings import BusSettings, PoolSettings
 from tests.simulation.client import Client
 from tests.simulation.engine import MoodyEngine
@@ -23,8 +23,8 @@ def simulated() -> Iterator[None]:
     """Let the product find a played world wherever a `VirtualLoop` runs."""
     replaced = {
         "actors.clock.time_ns": _wall_ns,
-        "actors.nats_bus.connect": _connect,
-        "actors.nats_pull.uuid4": _uuid4,
+        "actors.bus.nats_bus.connect": _connect,
+        "actors.bus.nats_pull.uuid4": _uuid4,
         "secrets.token_hex": _token_hex,
         "supervisor.actor.connect": _connect,
         "supervisor.engines.start": _engine,

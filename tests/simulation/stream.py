@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from actors.jetstream import EXPECTED_LAST, EXPECTED_LAST_FILTER, MESSAGE_ID
+from actors.bus.jetstream import EXPECTED_LAST, EXPECTED_LAST_FILTER, MESSAGE_ID
 
 encode = msgspec.json.Encoder().encode
 

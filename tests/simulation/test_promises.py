@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from actors.nats_bus import NatsBus
+from actors.bus.nats_bus import NatsBus
 from schemas.codec import decode
 from schemas.result import Deliberation
 from subjects import names

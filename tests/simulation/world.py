@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.bus import Message
-from actors.nats_bus import NatsBus
+from actors.bus.nats_bus import NatsBus
 from actors.settings import BusSettings, Limits, PoolSettings
 from schemas.codec import decode
 from schemas.result import Deliberation

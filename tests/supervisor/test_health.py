@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from actors import nats_bus
+from actors.bus import nats_bus
 from actors.settings import BusSettings
 from schemas.codec import encode
 from schemas.service import PingReply

@@ -13,8 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from actors import nats_bus
-from actors.bus import BusError
+from actors.bus import BusError, nats_bus
 from actors.settings import BusSettings
 from subjects.streams import StreamSpec
 from supervisor import nats_server

@@ -10,7 +10,7 @@ import sys
 import psutil
 import pytest
 
-from actors import nats_bus
+from actors.bus import nats_bus
 from actors.settings import BusSettings
 from schemas.codec import decode
 from schemas.service import PingReply

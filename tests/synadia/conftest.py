@@ -12,7 +12,7 @@ import uvloop
 from msgspec import Struct
 
 from actors.bus import Message
-from actors.nats_bus import NatsBus, connect
+from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import SynadiaSettings
 from actors.synadia.facade import Facade
 from tests.harness.system import System

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from actors.bus import Message, Unavailable
-from actors.engine import Delta, Generated, Generation, GenerationRefused
-from actors.json_text import json_in
-from actors.nats_bus import NatsBus
-from actors.plain_text import prompt_of
+from actors.bus.nats_bus import NatsBus
+from actors.engines.engine import Delta, Generated, Generation, GenerationRefused
+from actors.guests.json_text import json_in
+from actors.guests.plain_text import prompt_of
 from actors.synadia.engine import NOBODY_ANSWERS, SynadiaEngine, found
 from schemas.agent import ChatMessage
 from schemas.council import Sampling

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.bus import Message
-from actors.nats_bus import NatsBus, connect
+from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import SynadiaSettings
 from actors.synadia import conversation
 from actors.synadia.facade import Facade, offered

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from actors.bus import Unavailable
-from actors.engine import Delta, Generated, Generation
+from actors.bus.nats_bus import connect
+from actors.engines.engine import Delta, Generated, Generation
+from actors.engines.scripted_engine import ScriptedEngine
 from actors.guests.guest import Guest
-from actors.nats_bus import connect
-from actors.scripted_engine import ScriptedEngine
 from actors.settings import PoolSettings
 from actors.synadia.engine import NOBODY_ANSWERS, SynadiaEngine, found
 from schemas.council import CouncilJoin

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors import outcome
-from actors.deliberation import Conclude, State, end, respond
+from actors.deliberations import outcome
+from actors.deliberations.deliberation import Conclude, State, end, respond
+from actors.deliberations.rounds import asks, decide
 from actors.protocols import PROTOCOLS
-from actors.rounds import asks, decide
 from schemas.agent import AgentResponse
 from schemas.council import Sampling, Seat
 from tests.harness.builders import TASK, after, answer, begun, failure, opened

@@ -3,8 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from actors import membership
-from actors.silence import PATIENCE, Silences, Waited, _Code
+from actors.councils import membership
+from actors.councils.silence import PATIENCE, Silences, Waited, _Code
 from schemas.council import Council, CouncilJoin, Departed, Seat
 from schemas.errors import Refused
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors import outcome
+from actors.deliberations import outcome
 from schemas.agent import Usage
 from schemas.codec import decode
 from schemas.deliberation import Constraints

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.admission import LONGEST_MS, STALE_MS, UNKNOWN_PACE_MS, Admission
-from actors.load import LoadMeter
-from actors.retry_budget import MOST, PER_SECOND, SHARE, RetryBudget
+from actors.bus.retry_budget import MOST, PER_SECOND, SHARE, RetryBudget
+from actors.intake.admission import LONGEST_MS, STALE_MS, UNKNOWN_PACE_MS, Admission
+from actors.intake.load import LoadMeter
 from actors.settings import Limits
 from schemas.load import CouncilLoad, Load
 

@@ -5,12 +5,13 @@ import logging
 
 import pytest
 
-from actors import prompts, stats
+from actors.agents.slots import Slots
 from actors.bus import Conflict, Stored, Unavailable
-from actors.defaults import default_councils
-from actors.jetstream import ack_tokens, receipt
-from actors.slots import Slots
-from actors.stats import OutcomeFacts, Window
+from actors.bus.jetstream import ack_tokens, receipt
+from actors.councils.defaults import default_councils
+from actors.deliberations import prompts
+from actors.queries import stats
+from actors.queries.stats import OutcomeFacts, Window
 from actors.tasks import TaskSet
 from schemas.agent import Usage
 from schemas.codec import decode, encode

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import quality
-from actors.quality import agreement, content, diversity, relevance, similarity, words
+from actors.deliberations import quality
+from actors.deliberations.quality import agreement, content, diversity, relevance, similarity, words
 
 TASK = "How should the billing client retry a failed payment without charging a customer twice?"
 THREE = (

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors import history, responses
 from actors.bus import Record
-from actors.deliberation import State, begin, objection, respond
-from actors.membership import MAX_QUEUE
-from actors.outcome import fitted, result
+from actors.councils.membership import MAX_QUEUE
+from actors.deliberations import history, responses
+from actors.deliberations.deliberation import State, begin, objection, respond
+from actors.deliberations.outcome import fitted, result
+from actors.deliberations.responses import MAX_FOREIGN_TEXT, MAX_TOKENS
+from actors.deliberations.rounds import asks, decide
+from actors.deliberations.tokens import token
 from actors.protocols import PROTOCOLS
-from actors.responses import MAX_FOREIGN_TEXT, MAX_TOKENS
-from actors.rounds import asks, decide
-from actors.tokens import token
 from schemas.agent import AgentResponse, Usage
 from schemas.codec import decode, encode
 from schemas.council import Seat

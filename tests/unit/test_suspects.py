@@ -4,7 +4,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from actors.suspects import SUSPECT_FROM, Suspects
+from actors.agents.suspects import SUSPECT_FROM, Suspects
 
 
 def delivery(attempt: int) -> Any:

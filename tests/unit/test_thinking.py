@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.thinking import Plain, ThinkTags
+from actors.engines.thinking import Plain, ThinkTags
 
 WHOLE = "<think>\nweigh both sides\n</think>\n\nUse a key."
 

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.wakings import Wakings
+from actors.deliberations.wakings import Wakings
 
 TASKS = st.sampled_from([f"t-{number}" for number in range(5)])
 STEPS = st.lists(

@@ -9,7 +9,7 @@ from functools import partial
 import psutil
 from msgspec.structs import replace
 
-from actors.models import BUNDLED_NAME
+from actors.engines.models import BUNDLED_NAME
 from actors.settings import PoolSettings
 from tests.faults.rows.row import Row
 from tests.faults.scene import Load, Scene, living, supervised

@@ -1,0 +1,235 @@
+"""The bus over NATS: JetStream on top of one connection."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Any
+
+from actors.bus import (
+    Disconnected,
+    Headers,
+    Message,
+    Record,
+    Stored,
+    Unavailable,
+    jetstream,
+    nats_pull,
+)
+from actors.bus.nats_core import Connection
+from actors.bus.replies import NO_RESPONDERS, STATUS
+from actors.bus.retry_budget import RetryBudget
+from actors.settings import BusSettings
+from schemas.version import SCHEMA_HEADERS
+from subjects import names
+from subjects.streams import ConsumerSpec, StreamSpec
+
+ATTEMPT_S = 2.0
+RETRY_WAIT_S = 0.1
+LONGEST_WAIT_S = 2.0
+STORE_DEADLINE_S = 10.0
+_BATCH_ENDS = ("204", "404", "408", "413", "503")
+
+
+async def connect(settings: BusSettings, name: str, *, timeout_s: float = 10.0) -> "NatsBus":
+    """Return a connected bus. Raises Unavailable, as `Connection.open` does."""
+    bus = NatsBus(name)
+    await bus.open(settings, timeout_s)
+    return bus
+
+
+class NatsBus(Connection):
+    """`actors.bus.Bus` over one NATS connection."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._requests: dict[nats_pull.Requests, None] = {}
+        self._budget = RetryBudget(asyncio.get_running_loop().time())
+
+    def on_reconnected(self) -> None:
+        """Pull requests sent to the server that went are sent anew."""
+        for requests in self._requests:
+            requests.reset()
+
+    async def store(
+        self,
+        subject: str,
+        body: bytes,
+        *,
+        message_id: str = "",
+        once: str = "",
+        after: int = 0,
+        headers: Headers | None = None,
+    ) -> Stored:
+        """See `actors.bus.Bus`.
+
+        An attempt of unknown outcome is repeated as it was: the message id or the
+        compare-and-set makes that harmless. What the server could not do is tried again after
+        pauses that double, and as often as the retry budget allows; what never reached it, soon.
+        """
+        sent = {**SCHEMA_HEADERS, **(headers or {})}
+        if message_id:
+            sent[jetstream.MESSAGE_ID] = message_id
+        if once:
+            sent[jetstream.EXPECTED_LAST] = str(after)
+            sent[jetstream.EXPECTED_LAST_FILTER] = once
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + STORE_DEADLINE_S
+        self._budget.earn(loop.time())
+        pause_s = RETRY_WAIT_S
+        while True:
+            try:
+                reply = await self.request(subject, body, sent, ATTEMPT_S)
+                return jetstream.receipt(reply.body)
+            except Unavailable as error:
+                wait_s = RETRY_WAIT_S
+                if not isinstance(error, Disconnected):
+                    wait_s = max(pause_s, self._budget.spend(loop.time()))
+                    pause_s = min(2 * pause_s, LONGEST_WAIT_S)
+                if loop.time() + wait_s > deadline:
+                    raise
+            await asyncio.sleep(wait_s)
+
+    async def _collect(
+        self,
+        subject: str,
+        body: bytes,
+        *,
+        stall_s: float,
+        total_s: float,
+        last: Callable[[Message], bool],
+    ) -> list[Message]:
+        gathered: list[Message] = []
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + total_s
+        async with self.converse(subject, body) as replies:
+            while (left := deadline - loop.time()) > 0:
+                try:
+                    async with asyncio.timeout(min(left, stall_s) if gathered else left):
+                        reply = await replies.get()
+                except TimeoutError:
+                    break
+                gathered.append(reply)
+                if last(reply):
+                    break
+        return gathered
+
+    async def gather(
+        self, subject: str, body: bytes, stall_s: float, total_s: float
+    ) -> Sequence[Message]:
+        """See `actors.bus.Bus`."""
+        replies = await self._collect(
+            subject, body, stall_s=stall_s, total_s=total_s, last=_is_no_responders
+        )
+        return [reply for reply in replies if not _is_no_responders(reply)]
+
+    async def _direct_get(self, stream: str, query: Mapping[str, Any]) -> list[Record]:
+        subject = f"$JS.API.DIRECT.GET.{stream}"
+        body = jetstream.encode(query)
+        replies = await self._collect(
+            subject, body, stall_s=ATTEMPT_S, total_s=STORE_DEADLINE_S, last=_ends_batch
+        )
+        if not replies or not _ends_batch(replies[-1]):
+            raise Unavailable(f"reading from {stream} was cut short")
+        end = replies.pop().headers.get(STATUS)
+        if end not in ("204", "404"):
+            raise Unavailable(f"reading from {stream} failed with status {end}")
+        return [jetstream.direct_record(reply.headers, reply.body) for reply in replies]
+
+    async def last(self, stream: str, filters: Sequence[str]) -> Sequence[Record]:
+        """See `actors.bus.Bus`."""
+        return await self._direct_get(stream, {"multi_last": list(filters)})
+
+    async def scan(
+        self, stream: str, subject: str, start: int = 1, batch: int = 256
+    ) -> Sequence[Record]:
+        """See `actors.bus.Bus`."""
+        query = {"seq": max(start, 1), "next_by_subj": subject, "batch": batch}
+        return await self._direct_get(stream, query)
+
+    async def last_sequence(self, stream: str) -> int:
+        """See `actors.bus.Bus`."""
+        return int((await self.api(f"STREAM.INFO.{stream}", {})).state.get("last_seq", 0))
+
+    async def api(self, subject: str, body: Any) -> jetstream.ApiReply:
+        """Call `$JS.API.<subject>`. Raises Unavailable, if JetStream refused in its words."""
+        reply = await self.request(f"$JS.API.{subject}", jetstream.encode(body))
+        return jetstream.reply(reply.body)
+
+    async def sweep(self, stream: str) -> None:
+        """See `actors.bus.Bus`.
+
+        nats-server counts attempts when somebody pulls, and not before. A pull with no room for
+        any message makes it count, and neither takes a message nor adds to its attempts.
+        """
+        offset = 0
+        while True:
+            query = jetstream.encode({"offset": offset})
+            reply = await self.request(f"$JS.API.CONSUMER.LIST.{stream}", query)
+            page = jetstream.consumers(reply.body)
+            for name in page.deserted:
+                await self.request(names.next_request(stream, name), jetstream.PULL_NOTHING)
+            offset += len(page.consumers)
+            if not page.consumers or offset >= page.total:
+                return
+
+    async def ensure(self, stream: StreamSpec, *, update: bool = False) -> None:
+        """See `actors.bus.Bus`."""
+        config = jetstream.stream_config(stream)
+        body = jetstream.encode(config)
+        reply = await self.request(
+            f"$JS.API.STREAM.CREATE.{stream.name}", body, None, STORE_DEADLINE_S
+        )
+        if jetstream.name_in_use(reply.body):
+            if update:
+                await self.api(f"STREAM.UPDATE.{stream.name}", config)
+        else:
+            jetstream.reply(reply.body)
+
+    async def pull(self, consumer: ConsumerSpec) -> nats_pull.Pull:
+        """See `actors.bus.Bus`."""
+        await self.make_consumer(consumer)
+        return await self.join(consumer.stream, consumer.durable)
+
+    async def make_consumer(self, consumer: ConsumerSpec) -> None:
+        """See `actors.bus.Bus`."""
+        config = jetstream.durable_config(consumer)
+        await self.api(
+            f"CONSUMER.DURABLE.CREATE.{consumer.stream}.{consumer.durable}",
+            {"stream_name": consumer.stream, "config": config},
+        )
+
+    async def remove_consumer(self, stream: str, consumer: str) -> None:
+        """See `actors.bus.Bus`."""
+        reply = await self.request(f"$JS.API.CONSUMER.DELETE.{stream}.{consumer}", b"")
+        if not jetstream.no_consumer(reply.body):
+            jetstream.reply(reply.body)
+
+    async def acknowledged(self, stream: str, consumer: str) -> int | None:
+        """See `actors.bus.Bus`."""
+        reply = await self.request(f"$JS.API.CONSUMER.INFO.{stream}.{consumer}", b"")
+        if jetstream.no_consumer(reply.body):
+            return None
+        return int(jetstream.reply(reply.body).ack_floor.get("stream_seq", 0))
+
+    async def join(self, stream: str, consumer: str) -> nats_pull.Pull:
+        """See `actors.bus.Bus`."""
+        requests = nats_pull.Requests(self, stream, consumer)
+        await requests.open()
+        return nats_pull.Pull(self, requests, self._register(requests))
+
+    def _register(self, requests: nats_pull.Requests) -> Callable[[], None]:
+        self._requests[requests] = None
+        return lambda: self._requests.pop(requests, None)
+
+    def follow(
+        self, stream: str, filters: Sequence[str], *, since_ms: int
+    ) -> AsyncGenerator[Record | None, None]:
+        """See `actors.bus.Bus`."""
+        return nats_pull.follow(self, self._register, stream, filters, since_ms=since_ms)
+
+
+def _is_no_responders(message: Message) -> bool:
+    return message.headers.get(STATUS) == NO_RESPONDERS
+
+
+def _ends_batch(message: Message) -> bool:
+    return message.headers.get(STATUS, "") in _BATCH_ENDS

@@ -1,0 +1,1 @@
+"""What writes the texts: the seam between council and model, and the engines behind it."""

@@ -1,0 +1,1 @@
+"""What comes in: requests and submissions become deliberations, and their seats are asked."""

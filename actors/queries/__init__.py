@@ -1,0 +1,1 @@
+"""What is asked of the store: one deliberation, pages of them, counts."""
