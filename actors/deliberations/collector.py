@@ -238,7 +238,8 @@ class Collector:
             self._work.spawn(self._conclude(state, decision.command), "conclude")
         elif isinstance(decision.command, OpenRound):
             self._deciding.add(task_id)
-            after = self._round_sequence.get(task_id, 0)  # now: a round may be read before it runs
+            # Taken with the state: a further round may be read before the task has its turn.
+            after = self._round_sequence.get(task_id, 0)
             self._work.spawn(self._open_round(state, decision.command, after), "open round")
         else:
             self._wakings.set(task_id, decision.look_again_ms)

@@ -18,9 +18,8 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from actors import nats_bus
 from actors.asking import new_task_id
-from actors.bus import TooLarge, Unavailable
+from actors.bus import TooLarge, Unavailable, nats_bus
 from actors.settings import BusSettings
 from schemas.council import Council, CouncilCreate, CouncilList, Sampling, Seat
 from schemas.deliberation import (
