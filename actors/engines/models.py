@@ -17,7 +17,7 @@ from msgspec import Struct
 
 DEFAULT_MODEL: Final = "Qwen/Qwen3-0.6B"
 BUNDLED_NAME: Final = "conclave-nano"
-BUNDLED_FOLDER: Final = Path(__file__).parent.parent / "deploy" / "models" / "nano"
+BUNDLED_FOLDER: Final = Path(__file__).parents[2] / "deploy" / "models" / "nano"
 PROBE_SECONDS: Final = 5.0
 """How long the hub may take to say that it has a model; a name look-up that hangs counts."""
 
