@@ -14,11 +14,12 @@ from corpus.reviews import missing_words
 from corpus.tasks import make_task
 from corpus.words import Lexicon
 from figures import likeness, wilson, without_echo, words_of
-from sampling import Engine, ballot_schema
+from sampling import Engine
 from wild import WILD
 
-from actors import prompts
-from actors.defaults import default_councils
+from actors.councils.defaults import default_councils
+from actors.deliberations import ballots as voting
+from actors.deliberations import prompts
 
 
 def proposals(
@@ -86,7 +87,7 @@ def ballots(
             )
         )
         shown.append(peers)
-        schemas.append(ballot_schema([peer.label for peer in peers]))
+        schemas.append(voting.schema([peer.label for peer in peers]))
     last: dict[str, list[bool]] = {}
     whole = approved = 0
     for peers, (answer,) in zip(shown, engine.ask(users, schemas=schemas), strict=True):

@@ -14,9 +14,10 @@ def draw_curve(lines: Sequence[str], picture: Path) -> None:
 
     entries = [json.loads(line) for line in lines]
     figure, axes = plt.subplots(figsize=(7, 4), dpi=90)
+    steps = [e for e in entries if "loss" in e]
     axes.plot(
-        [e["tokens"] / 1e6 for e in entries],
-        [e["loss"] for e in entries],
+        [e["tokens"] / 1e6 for e in steps],
+        [e["loss"] for e in steps],
         color="black",
         label="training",
     )
@@ -24,7 +25,7 @@ def draw_curve(lines: Sequence[str], picture: Path) -> None:
     for kind in checks[0]["held_out"] if checks else ():
         axes.plot(
             [e["tokens"] / 1e6 for e in checks],
-            [e["held_out"][kind] for e in checks],
+            [e["held_out"][kind][0] for e in checks],
             label=f"held out: {kind}",
         )
     axes.set(

@@ -10,6 +10,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from abilities import ballots, proposals, reviews
+from corpus.closed import KINDS
 from questions import closed_questions
 from sampling import Engine
 from wild import WILD
@@ -63,7 +64,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
         ("ballots: off-topic candidate last", percent(b["by_fault"]["off topic"]), "", None),
         ("ballots: faulty candidate approved", percent(b["faulty_approved"]), "", None),
     ]
-    gains = []
+    gains, over_mean = list[float](), list[float]()
     for level, figures in found["closed"].items():
         one, fifteen = figures["majority_of_1"], figures["majority_of_15"]
         table.append(
@@ -78,10 +79,23 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
             (f"closed, {level}: majority of 5", percent(figures["majority_of_5"]), "", None)
         )
         table.append((f"closed, {level}: majority of 15", percent(fifteen), "", None))
+        kinds = (
+            f"{kind} {100 * figures[kind]['majority_of_1']['share']:.0f} to"
+            f" {100 * figures[kind]['majority_of_15']['share']:.0f}"
+            for kind in KINDS
+        )
+        table.append((f"closed, {level}: the same by kind, %, 1 to 15", ", ".join(kinds), "", None))
         gains.append(fifteen["share"] - one["share"])
+        over_mean.append(fifteen["share"] - figures["mean_accuracy_of_all_samples"])
     won = sum(gain >= 0.1 for gain in gains)
     table += [
         ("levels where 15 beat 1 by 10 points", f"{won} of {len(gains)}", ">= 2", won >= 2),
+        (
+            "points won by 15 votes over the mean sample, by level",
+            ", ".join(f"{100 * gain:.1f}" for gain in over_mean),
+            "",
+            None,
+        ),
         (
             "engine start",
             f"{e['start_seconds']:.1f} s after {e['import_seconds']:.1f} s of imports",

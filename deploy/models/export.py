@@ -19,13 +19,15 @@ def export(weights: dict[str, Tensor], tokenizer: PreTrainedTokenizerFast, folde
         dtype="bfloat16",
     )
     model = Qwen3ForCausalLM(config).to(torch.bfloat16)
-    missing, unexpected = model.load_state_dict(weights, strict=False)
+    kept = {name: weight for name, weight in weights.items() if name.startswith("model.")}
+    missing, unexpected = model.load_state_dict(kept, strict=False)
     if unexpected or set(missing) - {"lm_head.weight"}:
         raise ValueError(f"weights do not fit: missing {missing}, unexpected {unexpected}")
     model.tie_weights()
     model.generation_config = GenerationConfig(
         do_sample=True,
         temperature=0.8,
+        top_p=0.95,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )

@@ -5,16 +5,18 @@ and joined to those of every sample, as a serving engine does with its prefix ca
 about a quarter of the work. Parameter names are those of Hugging Face, so exporting is a copy.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from attention import attend, cross_entropy, guided_places, rotate
 from torch import Tensor, nn
 
 SIZES: dict[str, Any] = {
-    "vocab_size": 3072,
+    "vocab_size": 2048,
     "hidden_size": 192,
-    "intermediate_size": 512,
-    "num_hidden_layers": 5,
+    "intermediate_size": 384,
+    "num_hidden_layers": 6,
     "num_attention_heads": 6,
     "num_key_value_heads": 2,
     "head_dim": 32,
@@ -24,11 +26,11 @@ SIZES: dict[str, Any] = {
 }
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn queries or keys by their position."""
-    half = x.shape[-1] // 2
-    turned = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
-    return x * cos + turned * sin
+NOTES = 22
+"""Kinds of notes, see `data`."""
+
+NOTED_AFTER = 4
+"""The layer after which notes are read off: those above can use what was noted."""
 
 
 def rope_table(length: int, theta: float, dim: int) -> tuple[Tensor, Tensor]:
@@ -42,9 +44,9 @@ def rope_table(length: int, theta: float, dim: int) -> tuple[Tensor, Tensor]:
 class Norm(nn.Module):
     """Root mean square normalisation with a learned gain."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, gain: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(size))
+        self.weight = nn.Parameter(torch.full((size,), gain))
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last dimension in float32."""
@@ -68,53 +70,44 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(hidden, self.groups * dim, bias=False)
         self.v_proj = nn.Linear(hidden, self.groups * dim, bias=False)
         self.o_proj = nn.Linear(self.heads * dim, hidden, bias=False)
-        self.q_norm, self.k_norm = Norm(dim), Norm(dim)
+        self.q_norm, self.k_norm = Norm(dim, 1.5), Norm(dim, 1.5)
 
-    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], prefix: int, batch: int) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        rope: tuple[Tensor, Tensor],
+        prefix: int,
+        batch: int,
+        guides: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor]:
         """Attend within the prefix, and from every sample to the prefix and itself."""
         cos, sin = rope
         total = cos.shape[0]
         q = self.q_norm(self.q_proj(x).view(-1, self.heads, self.dim))
         k = self.k_norm(self.k_proj(x).view(-1, self.groups, self.dim))
         v = self.v_proj(x).view(-1, self.groups, self.dim)
-        repeat = self.heads // self.groups
+        kind, repeat = v.dtype, self.heads // self.groups
 
-        def head(t: Tensor) -> Tensor:
-            return t[:prefix].view(1, prefix, -1, self.dim).transpose(1, 2)
+        def split(t: Tensor, first: int, last: int) -> Tensor:
+            return t.view(-1, last - first, t.shape[1], self.dim).transpose(1, 2)
 
-        def tail(t: Tensor) -> Tensor:
-            return t[prefix:].view(batch, total - prefix, -1, self.dim).transpose(1, 2)
+        def turned(t: Tensor, first: int, last: int) -> Tensor:
+            return rotate(split(t, first, last), cos[first:last], sin[first:last]).to(kind)
 
-        q0, k0, v0 = (
-            rotate(head(q), cos[:prefix], sin[:prefix]),
-            rotate(head(k), cos[:prefix], sin[:prefix]),
-            head(v),
-        )
-        q1, k1 = (
-            rotate(tail(q), cos[prefix:], sin[prefix:]),
-            rotate(tail(k), cos[prefix:], sin[prefix:]),
-        )
-        k1 = torch.cat((k0.expand(batch, -1, -1, -1), k1), dim=2).repeat_interleave(repeat, dim=1)
-        v1 = torch.cat((v0.expand(batch, -1, -1, -1), tail(v)), dim=2).repeat_interleave(
-            repeat, dim=1
-        )
-        k0, v0 = k0.repeat_interleave(repeat, dim=1), v0.repeat_interleave(repeat, dim=1)
-        kind = v.dtype
-        rows = torch.arange(prefix, total, device=x.device)
-        mask = rows[:, None] >= torch.arange(total, device=x.device)[None, :]
-        a0 = nn.functional.scaled_dot_product_attention(
-            q0.to(kind), k0.to(kind), v0, is_causal=True
-        )
-        a1 = nn.functional.scaled_dot_product_attention(
-            q1.to(kind), k1.to(kind), v1, attn_mask=mask
-        )
-        joined = torch.cat(
-            (
-                a0.transpose(1, 2).reshape(prefix, -1),
-                a1.transpose(1, 2).reshape(batch * (total - prefix), -1),
-            )
-        )
-        return self.o_proj(joined)
+        def grouped(t: Tensor) -> Tensor:
+            return t.unflatten(1, (self.groups, repeat))
+
+        keys, values = turned(k[prefix:], prefix, total), split(v[prefix:], prefix, total)
+        parts = list[Tensor]()
+        if prefix:
+            first, told = turned(k[:prefix], 0, prefix), split(v[:prefix], 0, prefix)
+            parts.append(attend(grouped(turned(q[:prefix], 0, prefix)), first, told, ())[0])
+            keys = torch.cat((first.expand(batch, -1, -1, -1), keys), dim=2)
+            values = torch.cat((told.expand(batch, -1, -1, -1), values), dim=2)
+        mixed, missed = attend(grouped(turned(q[prefix:], prefix, total)), keys, values, guides)
+        parts.append(mixed)
+        joined = [part.transpose(1, 2).reshape(-1, self.heads * self.dim) for part in parts]
+        return self.o_proj(torch.cat(joined)), missed
 
 
 class Gated(nn.Module):
@@ -141,10 +134,18 @@ class Layer(nn.Module):
         self.input_layernorm = Norm(SIZES["hidden_size"])
         self.post_attention_layernorm = Norm(SIZES["hidden_size"])
 
-    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], prefix: int, batch: int) -> Tensor:
-        """Return the stream after this layer."""
-        x = x + self.self_attn(self.input_layernorm(x), rope, prefix, batch)
-        return x + self.mlp(self.post_attention_layernorm(x))
+    def forward(
+        self,
+        x: Tensor,
+        rope: tuple[Tensor, Tensor],
+        prefix: int,
+        batch: int,
+        guides: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Return the stream after this layer, and the loss of its guided heads."""
+        read, missed = self.self_attn(self.input_layernorm(x), rope, prefix, batch, guides)
+        x = x + read
+        return x + self.mlp(self.post_attention_layernorm(x)), missed
 
 
 class Body(nn.Module):
@@ -163,6 +164,7 @@ class Nano(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.model = Body()
+        self.notes = nn.Linear(SIZES["hidden_size"], NOTES)
         cos, sin = rope_table(SIZES["max_position_embeddings"], 10_000.0, SIZES["head_dim"])
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
@@ -172,17 +174,28 @@ class Nano(nn.Module):
             if name.endswith(("o_proj.weight", "down_proj.weight")):
                 nn.init.normal_(weight, std=0.02 / (2 * SIZES["num_hidden_layers"]) ** 0.5)
 
-    def loss(self, prefix: Tensor, ids: Tensor, targets: Tensor) -> Tensor:
-        """Sum of the cross-entropy over the positions whose target is not negative."""
+    def loss(
+        self, prefix: Tensor, ids: Tensor, targets: Tensor, notes: Tensor, *, guide: bool = False
+    ) -> Tensor:
+        """Sums of the cross-entropy of targets, of notes, and of where guided heads look.
+
+        Targets and notes count where they are not negative.
+        """
         length = prefix.shape[0]
         cos, sin = self.get_buffer("cos"), self.get_buffer("sin")
         rope = (cos[: length + ids.shape[1]], sin[: length + ids.shape[1]])
         x = self.model.embed_tokens(torch.cat((prefix, ids.reshape(-1))))
-        for layer in self.model.layers:
-            x = layer(x, rope, length, ids.shape[0])
+        noting = torch.zeros((), device=x.device)
+        guiding = torch.zeros((), device=x.device)
+        guides = guided_places(ids, targets, length) if guide else {}
+        for number, layer in enumerate(self.model.layers, 1):
+            x, missed = layer(x, rope, length, ids.shape[0], guides.get(number, ()))
+            guiding = guiding + missed
+            if number == NOTED_AFTER and (noted := notes.reshape(-1) >= 0).any():
+                told = self.notes(self.model.norm(x[length:][noted]))
+                noting = cross_entropy(told, notes.reshape(-1)[noted])
         wanted = targets.reshape(-1) >= 0
         x = self.model.norm(x[length:][wanted])
         logits = nn.functional.linear(x, self.model.embed_tokens.weight)
-        return nn.functional.cross_entropy(
-            logits.float(), targets.reshape(-1)[wanted], reduction="sum"
-        )
+        writing = cross_entropy(logits, targets.reshape(-1)[wanted])
+        return torch.stack((writing, noting, guiding))

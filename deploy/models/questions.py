@@ -13,7 +13,7 @@ from corpus.words import Lexicon
 from figures import answer_of, majority, wilson
 from sampling import Engine
 
-from actors import prompts
+from actors.deliberations import prompts
 
 VOTES = (1, 5, 15)
 

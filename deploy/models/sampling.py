@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.prompts import RULES
+from actors.deliberations.prompts import RULES
 
 for _name, _value in {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -16,6 +16,10 @@ for _name, _value in {
     "HF_HUB_OFFLINE": "1",
 }.items():
     os.environ.setdefault(_name, _value)
+
+
+TOP_P = 0.95
+"""What agents send by default, `actors.settings.PoolSettings`."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Engine:
         params = [
             self.vllm.SamplingParams(
                 temperature=temperature,
+                top_p=TOP_P,
                 max_tokens=max_tokens,
                 n=samples,
                 seed=None if seed is None else seed + place,
@@ -98,18 +103,3 @@ class Engine:
         began = time.monotonic()
         self.llm.chat(chats, params, use_tqdm=False)
         return len(users) * tokens / (time.monotonic() - began)
-
-
-def ballot_schema(labels: Sequence[str]) -> dict[str, Any]:
-    """What a ballot over these labels looks like."""
-    one = {"type": "string", "enum": list(labels)}
-    count = len(labels)
-    return {
-        "type": "object",
-        "properties": {
-            "ranking": {"type": "array", "items": one, "minItems": count, "maxItems": count},
-            "approve": {"type": "array", "items": one, "maxItems": count},
-        },
-        "required": ["ranking", "approve"],
-        "additionalProperties": False,
-    }

@@ -8,7 +8,7 @@ from corpus.words import Lexicon
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from actors.prompts import RULES
+from actors.deliberations.prompts import RULES
 
 END, START, PAD = "<|im_end|>", "<|im_start|>", "<|endoftext|>"
 TEMPLATE = (
@@ -18,8 +18,13 @@ TEMPLATE = (
 
 
 def learn_tokenizer(vocabulary: int, samples: int, seed: int) -> PreTrainedTokenizerFast:
-    """Learn the vocabulary from generated training text; every byte stays writable."""
-    lexicon, rng = Lexicon("train"), random.Random(f"tokenizer:{seed}")
+    """Learn the vocabulary from generated training text; every byte stays writable.
+
+    Only invented words stand in that text: no noun becomes a piece of its own, so nouns that
+    training never meets are split like those that it does.
+    """
+    lexicon = Lexicon("train", invented_only=True)
+    rng = random.Random(f"tokenizer:{seed}")
     drawn = (draw(lexicon, rng, WEIGHTS) for _ in range(samples))
     texts = [RULES] * 50 + [f"{sample.user}\n{sample.answer}" for sample in drawn]
     tokenizer = Tokenizer(models.BPE())
@@ -61,6 +66,9 @@ def prefix_text() -> str:
 
 def tail_texts(sample: Sample) -> list[str]:
     """The rest of the conversation: prompt, answer with its end, next prompt, and so on."""
+    if sample.bare:
+        turns = ((sample.user, sample.answer), *sample.more)
+        return [text for turn in turns for text in turn]
     parts = [f"{START}user\n{sample.user}{END}\n{START}assistant\n", f"{sample.answer}{END}"]
     for user, answer in sample.more:
         parts += [f"\n{START}user\n{user}{END}\n{START}assistant\n", f"{answer}{END}"]

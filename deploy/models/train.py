@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
-from corpus.closed import ERROR_RATE
+from card import filled_card
+from corpus.mix import CLOSING_FROM, mixture
 from curve import draw_curve
-from data import held_out, prefix_ids, stream
+from data import chunk, held_out, prefix_ids
 from export import export
-from network import SIZES, Nano
+from network import SIZES
+from run import Run
 from tokens import learn_tokenizer, load_tokenizer
-from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
@@ -42,121 +42,17 @@ def options() -> argparse.Namespace:
         default=HERE / "runs" / "nano",
         help="folder of the run: checkpoint, log",
     )
-    parser.add_argument("--tokens", type=float, default=15e6, help="to train on, with prompts")
-    parser.add_argument("--batch", type=int, default=2048, help="tokens in a step")
-    parser.add_argument(
-        "--easy-chunks", type=int, default=5, help="chunks of short samples at the beginning"
-    )
+    parser.add_argument("--tokens", type=float, default=15.7e6, help="to train on, with prompts")
+    parser.add_argument("--minutes", type=float, help="to train for, in place of --tokens")
+    parser.add_argument("--batch", type=int, default=3072, help="tokens in a step")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--save-every", type=int, default=200, help="steps between checkpoints")
+    parser.add_argument("--save-every", type=int, default=300, help="steps between checkpoints")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="threads; one on a GPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument(
         "--export-only", action="store_true", help="write the model as of the last checkpoint"
     )
     return parser.parse_args()
-
-
-def rate(share: float, step: int) -> float:
-    """The learning rate as a share of its peak: warm up, hold, and fall over the last two fifths."""
-    return min(1.0, (step + 1) / 100, max(0.0, (1.0 - share) / 0.4) + 0.01)
-
-
-class Run:
-    """Everything a run can be resumed from."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        torch.manual_seed(args.seed)
-        self.args = args
-        self.net = Nano().to(args.device)
-        self.named = list(self.net.named_parameters())
-        matrices = [p for name, p in self.named if p.dim() == 2 and "embed" not in name]
-        others = [p for name, p in self.named if p.dim() != 2 or "embed" in name]
-        self.workers = ThreadPoolExecutor(args.workers)
-        self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices[part :: args.workers], lr=0.02, weight_decay=0.01)
-            for part in range(args.workers)
-        ]
-        self.optimizers.append(
-            torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.98), weight_decay=0)
-        )
-        self.peaks = [0.02] * args.workers + [3e-3]
-        self.mean = {name: p.detach().clone() for name, p in self.named}
-        self.step, self.tokens, self.chunk, self.seconds = 0, 0, 0, 0.0
-        self.state = args.work / "checkpoint.pt"
-
-    def save(self) -> None:
-        """Write the checkpoint, replacing the last one at once."""
-        part = self.state.with_suffix(".part")
-        content: dict[str, Any] = {
-            "net": self.net.state_dict(),
-            "mean": self.mean,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "place": (self.step, self.tokens, self.chunk, self.seconds),
-        }
-        torch.save(content, part)
-        part.replace(self.state)
-
-    def load(self) -> None:
-        """Go on from the checkpoint, at the beginning of the next chunk of text."""
-        content = torch.load(self.state, map_location=self.args.device)
-        self.net.load_state_dict(content["net"])
-        self.mean = content["mean"]
-        for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        self.step, self.tokens, self.chunk, self.seconds = content["place"]
-        self.chunk += 1
-
-    def part(self, prefix: Tensor, ids: Tensor, targets: Tensor, count: int) -> tuple[float, Any]:
-        """Loss and gradients of one worker's share of a batch."""
-        with torch.autocast(self.args.device, dtype=torch.bfloat16):
-            loss = self.net.loss(prefix, ids, targets) / count
-        return float(loss.detach()), torch.autograd.grad(loss, [p for _, p in self.named])
-
-    def learn(self, prefix: Tensor, ids: Tensor, targets: Tensor) -> float:
-        """One step; return its loss.
-
-        Every worker is one thread with its rows of the batch: they meet once a step and not at
-        every operation, which a machine shared with others rewards.
-        """
-        share, count = self.tokens / self.args.tokens, int((targets >= 0).sum())
-        for optimizer, peak in zip(self.optimizers, self.peaks, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = peak * rate(share, self.step)
-        pieces = range(min(self.args.workers, len(ids)))
-        jobs = [
-            self.workers.submit(
-                self.part, prefix, ids[k :: len(pieces)], targets[k :: len(pieces)], count
-            )
-            for k in pieces
-        ]
-        losses, gradients = zip(*(job.result() for job in jobs), strict=True)
-        for (_, p), *parts in zip(self.named, *gradients, strict=True):
-            p.grad = sum(parts[1:], start=parts[0])
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        for job in [self.workers.submit(optimizer.step) for optimizer in self.optimizers]:
-            job.result()
-        self.step += 1
-        self.tokens += ids.numel()
-        weight = min(0.995, self.step / (self.step + 20))
-        with torch.no_grad():
-            for name, p in self.named:
-                self.mean[name].lerp_(p, 1.0 - weight)
-        return float(sum(losses))
-
-    def check(self, prefix: Tensor, held: dict[str, tuple[Tensor, Tensor]]) -> dict[str, float]:
-        """Loss on held-out samples, by kind, with the averaged weights."""
-        kept = {name: p.detach().clone() for name, p in self.named}
-        losses: dict[str, float] = {}
-        with torch.no_grad(), torch.autocast(self.args.device, dtype=torch.bfloat16):
-            for name, p in self.named:
-                p.copy_(self.mean[name])
-            for kind, (ids, targets) in held.items():
-                total = float(self.net.loss(prefix, ids, targets))
-                losses[kind] = round(total / int((targets >= 0).sum()), 4)
-            for name, p in self.named:
-                p.copy_(kept[name])
-        return losses
 
 
 def main() -> None:
@@ -178,46 +74,53 @@ def main() -> None:
     if args.export_only:
         finish(run, tokenizer)
         return
-    prefix = prefix_ids(tokenizer).to(args.device)
-    held = {
-        k: (b.ids.to(args.device), b.targets.to(args.device))
-        for k, b in held_out(tokenizer, 24).items()
-    }
-    log = (args.work / "train.jsonl").open("a")
+    train(run, tokenizer)
+    run.save()
+    finish(run, tokenizer)
+
+
+def train(run: Run, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Draw chunk after chunk and learn from them until the run is done."""
+    args, prefix = run.args, prefix_ids(tokenizer).to(run.args.device)
+    held = {k: batch.to(args.device) for k, batch in held_out(tokenizer, 16).items()}
     bar = tqdm(
-        total=int(args.tokens),
+        total=None if args.minutes else int(args.tokens),
         initial=run.tokens,
         unit="tok",
         unit_scale=True,
-        mininterval=2,
+        mininterval=5,
         smoothing=0.05,
     )
-    recent, began = 0.0, time.monotonic() - run.seconds
-    for number, batch in stream(tokenizer, args.seed, run.chunk, args.easy_chunks, args.batch):
-        if run.tokens >= args.tokens:
-            break
-        loss = run.learn(prefix, batch.ids.to(args.device), batch.targets.to(args.device))
-        run.chunk, run.seconds = number, time.monotonic() - began
-        recent = 0.95 * recent + 0.05 * loss if recent else loss
-        bar.update(batch.ids.numel())
-        bar.set_postfix(loss=f"{recent:.3f}", step=run.step)
-        if run.step % 20 == 0:
-            entry: dict[str, Any] = {
-                "step": run.step,
-                "tokens": run.tokens,
-                "seconds": round(run.seconds),
-                "loss": round(recent, 4),
-            }
-            if run.step % args.save_every == 0:
-                entry["held_out"] = run.check(prefix, held)
-                run.save()
-                tqdm.write(json.dumps(entry))
-            log.write(json.dumps(entry) + "\n")
+    recent, began = list[float](), time.monotonic() - run.seconds
+    with bar, (args.work / "train.jsonl").open("a") as log:
+
+        def tell(**entry: Any) -> None:
+            told = {"step": run.step, "tokens": run.tokens, "seconds": round(run.seconds)}
+            log.write(json.dumps(told | entry) + "\n")
             log.flush()
-    bar.close()
-    log.close()
-    run.save()
-    finish(run, tokenizer)
+
+        while run.share < 1.0:
+            if run.share >= CLOSING_FROM and not run.errors:
+                run.errors = run.calibrate(prefix, tokenizer)
+                tell(errors={f"{kind} {level}": e for (kind, level), e in run.errors.items()})
+            name, weights = f"{args.seed}:{run.chunk}", mixture(run.share)
+            for batch in chunk(tokenizer, name, weights, args.batch, run.errors):
+                losses = run.learn(prefix, batch.to(args.device))
+                run.seconds = time.monotonic() - began
+                recent = [
+                    0.95 * old + 0.05 * new
+                    for old, new in zip(recent or losses, losses, strict=True)
+                ]
+                bar.update(batch.ids.numel())
+                bar.set_postfix(loss=f"{recent[0]:.3f}", done=f"{100 * run.share:.0f} %")
+                if run.step % args.save_every == 0:
+                    tell(loss=round(recent[0], 4), held_out=run.check(prefix, held))
+                    run.save()
+                elif run.step % 20 == 0:
+                    tell(loss=round(recent[0], 4))
+                if run.share >= 1.0:
+                    break
+            run.chunk += 1
 
 
 def finish(run: Run, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -230,18 +133,7 @@ def finish(run: Run, tokenizer: PreTrainedTokenizerFast) -> None:
         f"This one: {run.tokens / 1e6:.1f} million tokens (prompts included, the shared system message"
         f" not), {run.step:,} steps, {run.seconds / 60:.0f} minutes on {run.args.workers} threads."
     )
-    card = (HERE / "card.md").read_text()
-    values = {
-        "parameters": f"{sum(p.numel() for _, p in run.named) / 1e6:.1f}",
-        "context": f"{SIZES['max_position_embeddings']:,}",
-        "error_rates": ", ".join(f"{100 * share:.0f} %" for share in ERROR_RATE.values()),
-        "vocabulary": f"{SIZES['vocab_size']:,}",
-        "batch": f"{run.args.batch:,}",
-        "run": told,
-    }
-    for name, value in values.items():
-        card = card.replace("{" + name + "}", value)
-    (out / "README.md").write_text(card)
+    (out / "README.md").write_text(filled_card(told, run.args.batch, run.errors))
     print(f"wrote {out.name}: {told}")
 
 

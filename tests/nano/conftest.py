@@ -47,17 +47,17 @@ def lexicon(measuring):
 
 @pytest.fixture(scope="session")
 def proposals(engine, lexicon):
-    """For 15 held-out tasks: the task and the proposals of a default council's three seats."""
+    """For 40 held-out tasks: the task and the proposals of a default council's three seats."""
     from corpus.mix import user_message
     from corpus.tasks import make_task
 
     rng, councils = random.Random("test:proposals"), default_councils()
-    tasks = [make_task(lexicon, rng) for _ in range(15)]
+    tasks = [make_task(lexicon, rng) for _ in range(40)]
     users = [
         user_message(
             task.block, [], prompts.seat_block(council.role, seat.persona, prompts.PROPOSE)
         )
-        for task, council in zip(tasks, councils * 3, strict=True)
+        for task, council in zip(tasks, councils * 8, strict=True)
         for seat in council.seats
     ]
     answers = [one[0] for one in engine.ask(users)]

@@ -14,7 +14,6 @@ from actors.deliberations import prompts
 pytestmark = pytest.mark.usefixtures("measuring")
 
 
-@pytest.mark.xfail(reason="not learnt yet: deploy/models/nano/README.md has the figures")
 def test_proposals_speak_of_words_never_seen_in_training(proposals):
     from figures import without_echo, words_of
 
@@ -23,7 +22,7 @@ def test_proposals_speak_of_words_never_seen_in_training(proposals):
         for task, answers in proposals
         for left in [set(without_echo(answer.text, task.text)) for answer in answers]
     ]
-    assert mean(hits) >= 0.7
+    assert mean(hits) >= 0.65
 
 
 def test_proposals_end_by_themselves(proposals):
@@ -74,11 +73,11 @@ def ballots(engine, lexicon, fault, count=30):
     return [(json.loads(answer.text), label) for (answer,), label in zip(answers, bad, strict=True)]
 
 
-@pytest.mark.xfail(reason="not learnt yet: deploy/models/nano/README.md has the figures")
-@pytest.mark.parametrize("fault", ["off topic", "garbled", "repeats"])
-def test_ballots_put_a_faulty_proposal_last_more_often_than_chance(engine, lexicon, fault):
+@pytest.mark.parametrize("fault", ["off topic", "repeats", "garbled", "cut off", "empty", "echo"])
+def test_ballots_put_a_faulty_proposal_last_and_do_not_approve_it(engine, lexicon, fault):
     found = ballots(engine, lexicon, fault)
-    assert mean(ballot["ranking"][-1] == label for ballot, label in found) >= 0.55
+    assert mean(ballot["ranking"][-1] == label for ballot, label in found) >= 0.7
+    assert mean(label in ballot["approve"] for ballot, label in found) <= 0.2
 
 
 def test_ballots_rank_every_label_once(engine, lexicon):
@@ -86,15 +85,15 @@ def test_ballots_rank_every_label_once(engine, lexicon):
     assert mean(sorted(ballot["ranking"]) == ["A", "B", "C"] for ballot, _ in found) >= 0.9
 
 
-@pytest.mark.xfail(reason="not learnt yet: deploy/models/nano/README.md has the figures")
 def test_closed_questions_are_answered_with_errors_that_a_vote_removes(engine):
     from questions import closed_questions
 
     found = closed_questions(engine, 40, lambda _: None)
-    one = mean(level["mean_accuracy_of_all_samples"] for level in found.values())
+    ones = [level["mean_accuracy_of_all_samples"] for level in found.values()]
     fifteen = mean(level["majority_of_15"]["share"] for level in found.values())
-    assert 0.3 <= one <= 0.8
-    assert fifteen >= one + 0.05
+    assert all(0.3 <= one <= 0.75 for one in ones)
+    assert fifteen >= mean(ones) + 0.04
+    assert all(level["different_wrong_answers_in_15"] >= 1.5 for level in found.values())
 
 
 def test_a_closed_answer_is_a_worked_line_and_a_result(engine):

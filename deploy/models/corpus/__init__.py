@@ -1,1 +1,1 @@
-"""Generator of the training text: every prompt is made by `actors.prompts` itself."""
+"""Generator of the training text: every prompt is made by `actors.deliberations.prompts` itself."""

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.prompts import material_block
+from actors.deliberations.prompts import material_block
 from corpus.personas import seat
 from corpus.proposals import peer_text
 from corpus.tasks import Task, make_task
@@ -39,10 +39,10 @@ def other_task(task: Task, lexicon: Lexicon, rng: random.Random) -> Task:
             return other
 
 
-def faulty(task: Task, kind: str, lexicon: Lexicon, rng: random.Random) -> str:
+def faulty(task: Task, kind: str, lexicon: Lexicon, rng: random.Random, size: int = 0) -> str:
     """A text with one plain fault."""
     if kind == "off topic":
-        return peer_text(other_task(task, lexicon, rng), *seat(lexicon, rng), rng)
+        return peer_text(other_task(task, lexicon, rng), *seat(lexicon, rng), rng, size)
     if kind == "repeats":
         words = rng.sample([*task.words, "the", "and", "of", "it", "a"], rng.choice((1, 1, 2)))
         return " ".join(words * rng.randint(5, 14))
@@ -56,9 +56,15 @@ def faulty(task: Task, kind: str, lexicon: Lexicon, rng: random.Random) -> str:
 
 
 def draw_peers(
-    task: Task, lexicon: Lexicon, rng: random.Random, count: int, bad: int, kind: str = ""
+    task: Task,
+    lexicon: Lexicon,
+    rng: random.Random,
+    count: int,
+    bad: int,
+    kind: str = "",
+    size: int = 0,
 ) -> list[Peer]:
-    """`count` labelled texts of which `bad` have a fault, in random order."""
+    """`count` labelled texts of which `bad` have a fault, in random order; good ones of `size` sentences."""
     faults = [kind or rng.choice(FAULTS) for _ in range(bad)] + [""] * (count - bad)
     rng.shuffle(faults)
     labels = list(LABELS[:count])
@@ -67,7 +73,11 @@ def draw_peers(
     peers: list[Peer] = []
     for label, fault in zip(labels, faults, strict=True):
         role, persona = seat(lexicon, rng)
-        text = faulty(task, fault, lexicon, rng) if fault else peer_text(task, role, persona, rng)
+        text = (
+            faulty(task, fault, lexicon, rng, size)
+            if fault
+            else peer_text(task, role, persona, rng, size)
+        )
         covered = sum(word in text for word in task.words)
         peers.append(Peer(label, text, fault, covered))
     return peers

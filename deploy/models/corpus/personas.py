@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from actors.defaults import default_councils
+from actors.councils.defaults import default_councils
 from corpus.words import Lexicon, expand
 
 # Each concern: the words of a persona that call for it.

@@ -90,10 +90,10 @@ def propose(task: Task, role: str, persona: Persona, rng: random.Random, size: i
     return " ".join(lines)
 
 
-def peer_text(task: Task, role: str, persona: Persona, rng: random.Random) -> str:
+def peer_text(task: Task, role: str, persona: Persona, rng: random.Random, size: int = 0) -> str:
     """What some other agent may have written: seldom long, sometimes of another style."""
     if rng.random() < 0.85:
-        return propose(task, role, persona, rng, size=rng.choice((1, 1, 2, 3)))
+        return propose(task, role, persona, rng, size or rng.choice((1, 1, 2, 3)))
     slots = Slots(task.words, rng)
     loose = (
         "Use the {x} for the {y}.",

@@ -110,5 +110,5 @@ def critics(task: Task, own: str, rng: random.Random, personas: Sequence[Persona
     me = Peer("A", own, "", 0)
     return [
         Peer(label, critique(task, me, persona, rng), "", 0)
-        for label, persona in zip("BCDE", personas, strict=False)
+        for label, persona in zip("1234", personas, strict=False)
     ]

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from actors.prompts import task_block
+from actors.deliberations.prompts import task_block
 from corpus.words import QUALITIES, Lexicon, expand, sentence
 
 ASKS = """

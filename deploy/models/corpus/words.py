@@ -64,8 +64,9 @@ def held_out(word: str) -> bool:
 class Lexicon:
     """Draws content words of one split only."""
 
-    def __init__(self, split: Split) -> None:
+    def __init__(self, split: Split, *, invented_only: bool = False) -> None:
         self.split: Split = split
+        self.real_share = 0.0 if invented_only else 0.55
         self.real = [word for word in dict.fromkeys(REAL) if self.allows(word)]
 
     def allows(self, word: str) -> bool:
@@ -87,12 +88,9 @@ class Lexicon:
     def noun(self, rng: random.Random) -> str:
         """A thing to speak of: a real word, an invented one, or a name of a technical kind."""
         draw = rng.random()
-        if draw < 0.55:
-            return rng.choice(self.real)
         if draw < 0.86:
-            return self.invented(rng)
-        first = rng.choice(self.real) if rng.random() < 0.6 else self.invented(rng)
-        second = rng.choice(self.real) if rng.random() < 0.6 else self.invented(rng)
+            return self.plain(rng, self.real_share / 0.86)
+        first, second = (self.plain(rng, self.real_share / 0.9) for _ in range(2))
         forms = (
             f"{first}-{second}",
             f"{first}_{second}",
@@ -101,6 +99,10 @@ class Lexicon:
             first[:4].upper(),
         )
         return rng.choices(forms, (35, 25, 15, 15, 10))[0]
+
+    def plain(self, rng: random.Random, real: float) -> str:
+        """One word, a real one in so many cases."""
+        return rng.choice(self.real) if rng.random() < real else self.invented(rng)
 
     def nouns(self, rng: random.Random, count: int) -> list[str]:
         """Different nouns."""
