@@ -42,6 +42,8 @@ REFUSED = {
     ("deliberation.request", "unknown_role"),
     ("deliberation.cancel", "already_over"),
     ("deliberation.council.create", "conflict"),
+    ("deliberation.council.join", "conflict"),
+    ("deliberation.council.join", "unknown_role"),
 }
 """Errors that the README's commands meet in its tour, or when they are typed twice."""
 
