@@ -9,7 +9,7 @@ from rich.text import Text
 
 from schemas.dead_letter import DeadLetter, DeadLetterListQuery, DeadLetterPage, LetterState
 from supervisor.cli import errors, output, text
-from supervisor.cli.options import Common, command
+from supervisor.cli.options import Common, Cursor, Limit, command
 from supervisor.cli.session import ask_once
 from supervisor.cli.tables import plain_table
 
@@ -31,12 +31,8 @@ def list_(
     task_id: Annotated[
         str | None, typer.Option("--task", metavar="TASK_ID", help="Only of this deliberation.")
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, max=100, help="At most so many.")
-    ] = 20,
-    cursor: Annotated[
-        int | None, typer.Option(min=0, help="Continue where a page before ended.")
-    ] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
 ) -> int:
     """List dead letters, oldest first.
 

@@ -6,7 +6,7 @@ import typer
 
 from schemas.deliberation import FINAL_STATUSES, ListQuery, Status
 from supervisor.cli import errors, output, results
-from supervisor.cli.options import Common, command
+from supervisor.cli.options import Common, Cursor, Limit, command
 from supervisor.cli.session import ask_once
 
 app = typer.Typer()
@@ -71,12 +71,8 @@ def list_(
     status: Annotated[
         Status | None, typer.Option(case_sensitive=False, help="Only this status.")
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, max=100, help="At most so many.")
-    ] = 20,
-    cursor: Annotated[
-        int | None, typer.Option(min=0, help="Continue where a page before ended.")
-    ] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
 ) -> int:
     """List deliberations, newest first.
 

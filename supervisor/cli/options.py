@@ -72,6 +72,8 @@ Timeout = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="At most so many.")]
+Cursor = Annotated[int | None, typer.Option(min=0, help="Continue where a page before ended.")]
 Json = Annotated[
     bool | None,
     typer.Option(

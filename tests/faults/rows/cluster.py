@@ -1,7 +1,7 @@
 """K: three nats-servers, of which one or two are lost. Every message lies on all three."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from actors.settings import Retention
@@ -64,24 +64,24 @@ async def kill_leader(scene: Scene) -> None:
 async def partition(scene: Scene) -> None:
     """The leader is cut off from everybody, clients and servers, and comes back."""
     assert isinstance(scene, Clustered)
-    leader = await scene.leader()
-    async with scene.recovering(NOTICED_S):
-        scene.servers.unplug(leader)
-        await scene.ledger.flows()
-    await scene.pause()
-    scene.servers.plug_in(leader)
-    await scene.whole()
+    await _without_leader(scene, scene.servers.unplug, scene.servers.plug_in)
 
 
 async def pause_leader(scene: Scene) -> None:
     """The leader hangs, and comes back."""
     assert isinstance(scene, Clustered)
+    await _without_leader(scene, scene.servers.pause, scene.servers.resume)
+
+
+async def _without_leader(
+    scene: Clustered, take_away: Callable[[str], None], bring_back: Callable[[str], None]
+) -> None:
     leader = await scene.leader()
     async with scene.recovering(NOTICED_S):
-        scene.servers.pause(leader)
+        take_away(leader)
         await scene.ledger.flows()
     await scene.pause()
-    scene.servers.resume(leader)
+    bring_back(leader)
     await scene.whole()
 
 

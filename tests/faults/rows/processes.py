@@ -1,7 +1,9 @@
 """P: a process dies, hangs, or dies again and again."""
 
 import asyncio
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from tests.faults.rows.row import Row
 from tests.faults.scene import AGENT, CORE, EVERYBODY, Scene, gone
@@ -52,34 +54,20 @@ def _called(child: str) -> str:
     return "agent" if child == AGENT else child
 
 
+def _of_each(first: int, fault: str, inject: Callable[..., Any], weight: float) -> Iterator[Row]:
+    for number, child in enumerate(EVERYBODY, first):
+        yield Row(
+            id=f"P{number}",
+            fault=fault.format(_called(child)),
+            inject=partial(inject, victim=child),
+            weight=weight,
+        )
+
+
 ROWS = (
-    *(
-        Row(
-            id=f"P{number}",
-            fault=f"kill -9 of the {_called(child)}",
-            inject=partial(kill, victim=child),
-            weight=1.0,
-        )
-        for number, child in enumerate(EVERYBODY, 1)
-    ),
-    *(
-        Row(
-            id=f"P{number}",
-            fault=f"SIGSTOP of the {_called(child)}",
-            inject=partial(pause, victim=child),
-            weight=0.2,
-        )
-        for number, child in enumerate(EVERYBODY, 7)
-    ),
-    *(
-        Row(
-            id=f"P{number}",
-            fault=f"crash loop of the {_called(child)}, {LOOPS} times",
-            inject=partial(crash_loop, victim=child),
-            weight=0.2,
-        )
-        for number, child in enumerate(EVERYBODY, 13)
-    ),
+    *_of_each(1, "kill -9 of the {}", kill, 1.0),
+    *_of_each(7, "SIGSTOP of the {}", pause, 0.2),
+    *_of_each(13, f"crash loop of the {{}}, {LOOPS} times", crash_loop, 0.2),
     Row(id="P19", fault="kill -9 of all core actors at once", inject=kill_core, weight=0.5),
     Row(id="P20", fault="kill -9 of everything at once", inject=kill_everybody, weight=0.5),
 )
