@@ -28,7 +28,8 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; display: block; overflow-x: auto }
 th, td { border: 1px solid #ccc; padding: .2rem .5rem; text-align: left; vertical-align: top }
-pre { background: #f4f4f4; padding: .75rem; overflow-x: auto; max-height: 24rem }
+pre { background: #f4f4f4; padding: .75rem; overflow: auto }
+pre:has(.language-json) { max-height: 24rem }
 code { font-size: 90% }
 h2 { border-bottom: 1px solid #ccc; margin-top: 3rem }
 """
