@@ -23,6 +23,9 @@ READ_BYTES: Final = 4_096
 TOLD_BYTES: Final = 500
 """How much of the end of stderr a failure tells."""
 
+HELD_OPEN_S: Final = 1.0
+"""How long a command's end is waited for where a process that left its group holds its pipes."""
+
 
 class CommandEngine:
     """See the module. `command` is run by the shell; Engine says what the rest is.
@@ -131,4 +134,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     """Kill the command with all that it started, unless it has ended."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+    assert process.stdout is not None  # noqa: S101 -- it is a pipe
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HELD_OPEN_S):
+            # Before Python 3.12 a process has ended when its pipes have, and one that holds more
+            # than was read is not seen to end.
+            while await process.stdout.read(READ_BYTES):
+                pass
+            await process.wait()

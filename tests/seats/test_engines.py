@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import signal
+import time
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from actors.clock import now_ms
 from actors.deliberations.responses import MAX_FOREIGN_TEXT
 from actors.engines.engine import Delta, Engine, Generated, Generation, GenerationRefused
-from actors.guests.command import CommandEngine
+from actors.guests.command import HELD_OPEN_S, CommandEngine
 from actors.guests.openai import OpenAIEngine, OpenAIMissing
 from actors.guests.request_reply import RequestReplyEngine
 from schemas.agent import ChatMessage, Usage
@@ -94,6 +96,23 @@ class TestCommand:
             await anext(stream)
         assert engine.aborted() == 1
         pid = int(file.read_text())
+        await until(lambda: not _runs(pid))
+
+    async def test_text_that_nobody_reads_any_longer_does_not_hold_up_its_end(self):
+        engine = CommandEngine("yes")
+        async with aclosing(engine.generate(asked())) as stream:
+            await anext(stream)
+            await asyncio.sleep(0.2)  # more than the pipe and its buffer hold has been written
+            began = time.monotonic()
+        assert time.monotonic() - began < HELD_OPEN_S
+
+    async def test_who_left_its_group_and_holds_its_output_does_not_hold_up_its_end(self):
+        engine = CommandEngine("setsid sh -c 'echo $$; exec sleep 300' & wait")
+        async with aclosing(engine.generate(asked())) as stream:
+            pid = int((await anext(stream)).text)
+            began = time.monotonic()
+        assert HELD_OPEN_S <= time.monotonic() - began < 10 * HELD_OPEN_S
+        os.kill(pid, signal.SIGKILL)
         await until(lambda: not _runs(pid))
 
     async def test_one_that_does_not_read_its_input_is_no_fault(self):
