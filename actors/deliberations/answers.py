@@ -17,7 +17,7 @@ from actors.deliberations.ballots import confidence
 from schemas.agent import AgentResponse
 
 CERTAIN = 0.95
-"""Stop when the leader is ahead for good with this probability (the default of the paper)."""
+"""Stop when the leader stays ahead with this probability (the paper's default)."""
 
 _LINE = re.compile(r"^[^\w\n]*answer[^\w\n]*[:=]\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
 _FENCED = re.compile(r"(?ims)^```(?:json)?[ \t]*\n(.*?)^```[ \t]*$")
@@ -94,18 +94,33 @@ def tally(samples: Sequence[AgentResponse]) -> tuple[Tallied, ...]:
 def stays_ahead(rows: Sequence[Tallied], left: int) -> bool:
     """Whether `left` further samples cannot, or will hardly, put another answer first.
 
-    Hardly: with both leading answers' votes as a sample of a coin, the probability that the
-    leader's side is the likelier one is at least CERTAIN (Beta(v1 + 1, v2 + 1) above one half).
+    Hardly: the probability that the leader is still ahead of the second, once those samples are
+    drawn, is at least CERTAIN. That is less than to be sure which of the two the model prefers, for
+    which the paper's rule waits: with few samples left, the count can be as good as over before.
     """
     if not rows:
         return left == 0
     second = rows[1] if len(rows) > 1 else None
     if rows[0].weight - (second.weight if second else 0.0) > left:
         return True
-    return ahead_probability(rows[0].votes, second.votes if second else 0) >= CERTAIN
+    votes = [row.votes for row in rows]
+    return ahead_probability(votes[0], sum(votes[1:2]), sum(votes[2:]), left) >= CERTAIN
 
 
-def ahead_probability(leader: int, second: int) -> float:
-    """P(Beta(leader + 1, second + 1) > 1/2), which is a binomial tail for whole numbers."""
-    tosses = leader + second + 1
-    return sum(math.comb(tosses, heads) for heads in range(leader + 1)) / float(2**tosses)
+def ahead_probability(leader: int, second: int, others: int, left: int) -> float:
+    """The probability that the leader has more votes than the second after `left` more samples.
+
+    The predictive distribution (Dirichlet-multinomial, uniform prior) of three counts: the
+    leader's, the second's, all others'. An equal number is as likely as not to be a win.
+    """
+    doubled = 0
+    for more in range(left + 1):
+        for against in range(min(left - more, leader + more - second) + 1):
+            rest = left - more - against
+            ways = (
+                math.comb(leader + more, more)
+                * math.comb(second + against, against)
+                * math.comb(others + rest, rest)
+            )
+            doubled += ways if leader + more == second + against else 2 * ways
+    return doubled / (2 * math.comb(leader + second + others + 2 + left, left))

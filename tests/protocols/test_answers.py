@@ -167,8 +167,7 @@ def rows_of(counts: list[int]):
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=3), st.integers(0, 4))
 def test_who_is_certainly_ahead_stays_ahead_whatever_comes(counts, left):
     rows = rows_of(counts)
-    second = rows[1].votes if len(rows) > 1 else 0
-    if not rows or ahead_probability(rows[0].votes, second) >= CERTAIN:
+    if not rows or probability(rows, left) >= CERTAIN:
         return
     turned = False
     for late in product("abc", repeat=left):
@@ -178,13 +177,28 @@ def test_who_is_certainly_ahead_stays_ahead_whatever_comes(counts, left):
     assert stays_ahead(rows, left) == (not turned)
 
 
+def probability(rows, left: int) -> float:
+    leader, second, *others = [row.votes for row in rows] + [0] * (2 - len(rows))
+    return ahead_probability(leader, second, sum(others), left)
+
+
 def _second(rows) -> float:
     return rows[1].weight if len(rows) > 1 else -1.0
 
 
-@pytest.mark.parametrize(("votes", "enough"), [(1, False), (3, False), (4, True), (9, True)])
-def test_four_of_one_mind_are_enough(votes, enough):
-    assert stays_ahead(rows_of([votes]), 100) is enough
+@pytest.mark.parametrize(
+    ("votes", "left", "enough"),
+    [
+        ([3], 100, False),
+        ([3], 12, True),
+        ([4, 1], 10, False),
+        ([5, 1], 9, True),
+        ([5, 4], 6, False),
+    ],
+    ids=str,
+)
+def test_a_clear_lead_is_enough_and_must_be_clearer_the_more_is_left(votes, left, enough):
+    assert stays_ahead(rows_of(votes), left) is enough
 
 
 def test_without_any_answer_only_the_last_sample_ends_it():
@@ -192,26 +206,35 @@ def test_without_any_answer_only_the_last_sample_ends_it():
     assert stays_ahead((), 0)
 
 
-def integral(leader: int, second: int, steps: int = 4_000) -> float:
-    """The mass of Beta(leader + 1, second + 1) above one half, by the midpoint rule."""
-    width = 0.5 / steps
-    points = [0.5 + (number + 0.5) * width for number in range(steps)]
-    area = sum(p**leader * (1 - p) ** second for p in points) * width
-    beta = math.factorial(leader) * math.factorial(second) / math.factorial(leader + second + 1)
-    return area / beta
+def played(leader: int, second: int, others: int, left: int) -> float:
+    """The same by drawing one sample after the other, each as likely as its kind was so far."""
+    if left == 0:
+        return 1.0 if leader > second else 0.5 if leader == second else 0.0
+    kinds = leader + 1, second + 1, others + 1
+    after = (
+        played(leader + 1, second, others, left - 1),
+        played(leader, second + 1, others, left - 1),
+        played(leader, second, others + 1, left - 1),
+    )
+    return sum(k * p for k, p in zip(kinds, after, strict=True)) / sum(kinds)
 
 
-@given(st.integers(0, 25), st.integers(0, 25))
-def test_the_probability_is_the_integral_of_the_beta_distribution(leader, second):
-    assert ahead_probability(leader, second) == pytest.approx(integral(leader, second), abs=1e-5)
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 6))
+def test_the_probability_is_that_of_drawing_the_samples_that_are_left(leader, second, others, left):
+    found = ahead_probability(leader, second, others, left)
+    assert found == pytest.approx(played(leader, second, others, left), abs=1e-12)
 
 
-@given(st.integers(0, 300), st.integers(0, 300))
-def test_more_votes_for_the_leader_make_it_surer_and_for_the_second_less(leader, second):
-    now = ahead_probability(leader, second)
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(0, 30))
+def test_more_votes_for_the_leader_make_it_surer_and_for_the_second_less(
+    leader, second, others, left
+):
+    now = ahead_probability(leader, second, others, left)
     assert 0.0 <= now <= 1.0
-    assert ahead_probability(leader + 1, second) >= now >= ahead_probability(leader, second + 1)
+    surer = ahead_probability(leader + 1, second, others, left)
+    assert surer >= now >= ahead_probability(leader, second + 1, others, left)
 
 
-def test_a_tie_is_as_likely_as_not():
-    assert [ahead_probability(votes, votes) for votes in range(5)] == [0.5] * 5
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
+def test_a_tie_is_as_likely_as_not(votes, others, left):
+    assert ahead_probability(votes, votes, others, left) == 0.5

@@ -194,11 +194,10 @@ def answered(state, *said: str):
 def test_samples_are_drawn_while_the_result_is_open_and_no_longer():
     state = answered(start("vote"), "x", "x", "y")
     assert step(state) == OpenRound("answer", SEATS)
-    state = go_on(state)
-    state = say(say(state, "s1", "answer: x"), "s2", "answer: x")
+    state = go_on(answered(go_on(state), "x", "y", "x"))
+    state = say(state, "s1", "answer: x")
     assert step(state) is None
-    state = go_on(say(state, "s3", "answer: x"))
-    state = say(say(state, "s1", "answer: x"), "s2", "answer: x")
+    state = say(state, "s2", "answer: x")
     assert step(state) == DONE
     assert voting.undrawn_samples(state) == 6
 
