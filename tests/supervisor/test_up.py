@@ -172,7 +172,8 @@ async def test_a_stop_while_nats_is_away_takes_no_longer(tmp_path):
         (server,) = (child for child in command.everybody if child.name() == "nats-server")
         server.suspend()
         os.kill(command.process.pid, signal.SIGTERM)
-        async with asyncio.timeout(SupervisorSettings().stop_timeout_seconds + 5.0):
+        # nats-server has all of the time before it is killed; the rest is a busy machine's.
+        async with asyncio.timeout(SupervisorSettings().stop_timeout_seconds + 15.0):
             await command.process.exited.wait()
     assert command.process.code == 0
     assert not any(alive(child.pid) for child in command.everybody)
