@@ -5,10 +5,10 @@ timer. So a minute of waiting costs nothing, and what happens at one moment happ
 """
 
 import asyncio
-import heapq
 import random
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
+from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Protocol
 
@@ -36,12 +36,16 @@ class Step:
     __slots__ = ("_act", "_arguments", "_cancelled", "_when", "context")
 
     def __init__(
-        self, act: Callable[..., object], arguments: tuple[Any, ...], context: Context | None
+        self,
+        act: Callable[..., object],
+        arguments: tuple[Any, ...],
+        context: Context | None,
+        when: float = 0.0,
     ) -> None:
         self._act = act
         self._arguments = arguments
         self._cancelled = False
-        self._when = 0.0
+        self._when = when
         self.context = context if context is not None else copy_context()
 
     def __repr__(self) -> str:
@@ -55,15 +59,6 @@ class Step:
 
     def when(self) -> float:
         return self._when
-
-    def take(self, loop: "VirtualLoop") -> None:
-        """Run it; what it raises goes to the loop's exception handler."""
-        try:
-            self.context.run(self._act, *self._arguments)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 -- as asyncio does
-            loop.call_exception_handler({"message": f"in {self!r}", "exception": error})
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -104,9 +99,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         *args: Any,
         context: Context | None = None,
     ) -> Any:
-        step = Step(callback, args, context)
-        step._when = when
-        heapq.heappush(self._scheduled, (when, self._count(), step))
+        step = Step(callback, args, context, when)
+        heappush(self._scheduled, (when, self._count(), step))
         return step
 
     def call_later(
@@ -116,7 +110,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         *args: Any,
         context: Context | None = None,
     ) -> Any:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        when = self._now + delay
+        step = Step(callback, args, context, when)
+        heappush(self._scheduled, (when, self._count(), step))
+        return step
 
     @property
     def timers(self) -> list[Step]:
@@ -130,7 +127,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def in_steps(self, steps: int, act: Callable[[], None]) -> None:
         """Do something between two steps of whatever tasks those are: at any await at all."""
-        heapq.heappush(self._planned, (self.steps + steps, self._count(), act))
+        heappush(self._planned, (self.steps + steps, self._count(), act))
 
     def forget_plans(self) -> None:
         """Let nothing more happen at a step."""
@@ -151,10 +148,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
             step = ready.pop()
             if step._cancelled or (self.anyone_frozen and _kept(step)):
                 continue
-            step.take(self)
+            try:
+                step.context.run(step._act, *step._arguments)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 -- as asyncio does
+                self.call_exception_handler({"message": f"in {step!r}", "exception": error})
             self.steps += 1
             if self._planned and self._planned[0][0] <= self.steps:
-                heapq.heappop(self._planned)[2]()
+                heappop(self._planned)[2]()
             if self.steps > self._moved + ENDLESS:
                 raise RuntimeError(f"{ENDLESS} steps and no time has passed, last {step!r}")
 
@@ -162,14 +164,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Go to the next timer and make all that are due then ready."""
         scheduled = self._scheduled
         while scheduled and scheduled[0][2]._cancelled:
-            heapq.heappop(scheduled)
+            heappop(scheduled)
         if not scheduled:
             raise RuntimeError("everybody waits and nothing is left that could happen")
-        if scheduled[0][0] > self._now:
-            self._now = scheduled[0][0]
+        now = scheduled[0][0]
+        if now > self._now:
+            self._now = now
             self._moved = self.steps
-        while scheduled and scheduled[0][0] <= self._now:
-            self._ready.append(heapq.heappop(scheduled)[2])
+        now = self._now
+        while scheduled and scheduled[0][0] <= now:
+            self._ready.append(heappop(scheduled)[2])
 
 
 def _owned(

@@ -57,7 +57,8 @@ class Server:
         self._loop = loop
         self._exact: defaultdict[str, list[Subscriber]] = defaultdict(list)
         self._under: defaultdict[str, list[Subscriber]] = defaultdict(list)
-        self._patterns: list[Subscriber] = []
+        self._patterns: defaultdict[str, list[Subscriber]] = defaultdict(list)
+        """By the first token."""
         self._holders: dict[str, Stream | None] = {}
 
     # ------------------------------------------------------------------------- subscriptions
@@ -66,7 +67,9 @@ class Server:
         head, _, last = subject.rpartition(".")
         if "*" not in subject and ">" not in subject:
             return self._exact[subject]
-        return self._under[head] if last == "*" and "*" not in head else self._patterns
+        if last == "*" and "*" not in head:
+            return self._under[head]
+        return self._patterns[subject.partition(".")[0].replace(">", "*")]
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Take up an interest."""
@@ -87,7 +90,7 @@ class Server:
     @property
     def subscribers(self) -> list[Subscriber]:
         """Every interest there is."""
-        shelves = (*self._exact.values(), *self._under.values(), self._patterns)
+        shelves = (*self._exact.values(), *self._under.values(), *self._patterns.values())
         return [each for shelf in shelves for each in shelf]
 
     def _interested(self, subject: str) -> list[Subscriber]:
@@ -95,8 +98,11 @@ class Server:
         found = [
             *self._exact.get(subject, ()),
             *self._under.get(subject.rpartition(".")[0], ()),
-            *(each for each in self._patterns if matches(each.subject, subject)),
         ]
+        for first in (subject.partition(".")[0], "*"):
+            for each in self._patterns.get(first, ()):
+                if matches(each.subject, subject):
+                    found.append(each)  # noqa: PERF401 -- twice as fast where there is none
         groups: dict[str, list[Subscriber]] = {}
         for each in found:
             if each.queue:
@@ -143,6 +149,8 @@ class Server:
     # ------------------------------------------------------------------------------ JetStream
 
     def _holder(self, subject: str) -> Stream | None:
+        if subject.startswith("_INBOX."):
+            return None  # a reply: no stream keeps it, and no other ever has its subject
         if subject not in self._holders:
             holders = (each for each in self.streams.values() if each.takes(subject))
             self._holders[subject] = next(holders, None)

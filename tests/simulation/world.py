@@ -1,6 +1,7 @@
 """One run: a whole system under its supervisor, clients beside it, faults, peace, and a verdict."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,6 +91,7 @@ class World:
                 self.note(f"the run broke off: {error!r}")
             finally:
                 sweep(self.loop)
+                gc.collect(0)  # an error that nobody retrieved is told while somebody listens
         ends = (told[-1] for told in self.ledger.by_task.values() if told)
         return Report(
             self.seed,
