@@ -20,7 +20,8 @@ class Waiters:
         self.leaving = False
         """Nobody can wait here any longer."""
         self._count = 0
-        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: defaultdict[str, dict[asyncio.Event, None]] = defaultdict(dict)
+        """In the order in which they came."""
         self._subscriptions: list[Subscription] = []
 
     def __len__(self) -> int:
@@ -52,13 +53,13 @@ class Waiters:
             text = f"{self._count} callers are waiting; try again later"
             raise Refused("overloaded", text, retry_after_ms=int(RECHECK_S * 1000))
         event = asyncio.Event()
-        self._waiting[task_id].add(event)
+        self._waiting[task_id][event] = None
         self._count += 1
         return event
 
     def leave(self, task_id: str, event: asyncio.Event) -> None:
         """Wait no longer."""
-        self._waiting[task_id].discard(event)
+        self._waiting[task_id].pop(event, None)
         self._count -= 1
         if not self._waiting[task_id]:
             del self._waiting[task_id]
