@@ -87,6 +87,14 @@ class Connection:
 
         Raises Unavailable when no server answers in time or our credentials are refused.
         """
+        try:
+            await self._connect(settings, timeout_s)
+            self._replies.prefix = (await self.inbox(self._replies.receive)).prefix
+        except BaseException:  # a cancellation can come just when the link is there
+            await self._nc.close()
+            raise
+
+    async def _connect(self, settings: BusSettings, timeout_s: float) -> None:
         connecting = asyncio.ensure_future(self._nc.connect(**self._options(settings)))
         denied = asyncio.ensure_future(self._denied.wait())
         try:
@@ -99,11 +107,6 @@ class Connection:
         finally:
             denied.cancel()
             await _end(connecting)
-        try:
-            self._replies.prefix = (await self.inbox(self._replies.receive)).prefix
-        except BaseException:
-            await self._nc.close()
-            raise
 
     def _options(self, settings: BusSettings) -> dict[str, Any]:
         context = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None

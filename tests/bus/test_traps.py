@@ -30,6 +30,7 @@ test_contract.py: test_a_subject_that_no_stream_stores_is_unavailable).
 """
 
 import asyncio
+import itertools
 import os
 import sys
 import time
@@ -355,6 +356,27 @@ async def test_n22_closing_with_words_unsaid_on_a_dead_link_is_closing(own_serve
     await asyncio.wait_for(bus.close(), 10)
     assert bus.closed.is_set()
     assert not bus._nc._subs
+
+
+async def test_who_is_told_to_stop_while_connecting_leaves_no_connection(
+    nats_settings: BusSettings,
+):
+    """At any moment of it, also just when the link is there (seed 1652 of the simulation)."""
+    for moment in itertools.count():
+        bus = NatsBus("hasty")
+        opening = asyncio.ensure_future(bus.open(nats_settings, 5.0))
+        await turns(moment)
+        opening.cancel()
+        await asyncio.wait((opening,))
+        if not opening.cancelled():
+            break  # it was there before
+        assert not bus._nc.is_connected
+    await bus.close()
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 def test_every_trap_of_the_table_has_its_test():
