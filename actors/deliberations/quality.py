@@ -8,6 +8,7 @@ nobody, adds no diversity and has no relevance.
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import combinations, pairwise
 
 ECHO_WORDS = 5
@@ -39,8 +40,12 @@ _STOPWORDS = """
 STOPWORDS = frozenset(_STOPWORDS.split())
 """Words too common to say what a text is about."""
 
+LOOKED_AT_AGAIN = 32
+"""Texts of which it is remembered what was found: a council's are looked at for its ranking, and
+once more for what is told of the result."""
+
 Words = tuple[str, ...]
-Multiset = frozenset[int]
+Multiset = frozenset[object]
 
 
 def words(text: str) -> Words:
@@ -48,20 +53,36 @@ def words(text: str) -> Words:
     return tuple(_WORD.findall(_ID.sub(" ", text).lower()))
 
 
+@lru_cache(LOOKED_AT_AGAIN)
 def content(text: str, task: str) -> Words:
     """The words of `text` outside verbatim echoes of `task` (runs of ECHO_WORDS and more).
 
     What follows `READ_CHARACTERS` is not looked at.
     """
     said = words(text[:READ_CHARACTERS])
-    asked = words(task)
+    asked = _asked(task)
     size = min(ECHO_WORDS, max(len(asked), 1))
-    runs = {asked[at : at + size] for at in range(len(asked) - size + 1)}
-    echoed = [False] * len(said)
-    for at in range(len(said) - size + 1):
-        if said[at : at + size] in runs:
-            echoed[at : at + size] = [True] * size
-    return tuple(word for word, echo in zip(said, echoed, strict=True) if not echo)
+    runs = _runs(asked, size)
+    echoes = [at for at, run in enumerate(_windows(said, size)) if run in runs]
+    if not echoes:
+        return said
+    echoed = {at + further for at in echoes for further in range(size)}
+    return tuple(word for at, word in enumerate(said) if at not in echoed)
+
+
+@lru_cache(LOOKED_AT_AGAIN)
+def _asked(task: str) -> Words:
+    return words(task)
+
+
+@lru_cache(LOOKED_AT_AGAIN)
+def _runs(text_words: Words, size: int) -> frozenset[Words]:
+    return frozenset(_windows(text_words, size))
+
+
+def _windows(text_words: Words, size: int) -> Iterable[Words]:
+    """Every run of so many words that follow each other."""
+    return zip(*(text_words[at:] for at in range(size)), strict=False)
 
 
 def content_words(text_words: Words) -> frozenset[str]:
@@ -75,33 +96,32 @@ def similarity(one: Words, other: Words) -> float:
     The utility of minimum-Bayes-risk selection (Eikema and Aziz 2020, arXiv 2005.10283), with
     an n-gram overlap that needs no model.
     """
-    return _overlap(*_ngrams((one, other)))
+    return _overlap(_ngrams(one), _ngrams(other))
 
 
 def _overlap(mine: Multiset, theirs: Multiset) -> float:
     return 2 * len(mine & theirs) / (len(mine) + len(theirs)) if mine and theirs else 0.0
 
 
-def _ngrams(contents: Iterable[Words]) -> list[Multiset]:
-    """Of each text the words and word pairs: a multiset as a plain set.
+@lru_cache(LOOKED_AT_AGAIN)
+def _ngrams(said: Words) -> Multiset:
+    """The words and word pairs of a text: a multiset as a plain set, in which equals are numbered.
 
-    Each ngram and its number among its equals is told by one integer: plain sets of integers are
-    compared twenty times as fast as counters of tuples.
+    Hardly a word pair comes twice, so that few need a number.
     """
-    ids: dict[tuple[Words, int], int] = {}
-    found = []
-    for said in contents:
-        counted = Counter[Words]((word,) for word in said) + Counter(pairwise(said))
-        equals = ((ngram, nth) for ngram, count in counted.items() for nth in range(count))
-        found.append(frozenset(ids.setdefault(each, len(ids)) for each in equals))
-    return found
+    ngrams: list[object] = [*said, *pairwise(said)]
+    distinct = frozenset(ngrams)
+    if len(distinct) == len(ngrams):
+        return distinct
+    counted = Counter(ngrams).items()
+    return distinct.union((ngram, nth) for ngram, count in counted for nth in range(1, count))
 
 
 def agreement(contents: Sequence[Words]) -> tuple[float, ...]:
     """For each text its mean similarity to the others; 0 where there is no other."""
     count = len(contents)
     sums = [0.0] * count
-    ngrams = _ngrams(contents)
+    ngrams = [_ngrams(said) for said in contents]
     for one, other in combinations(range(count), 2):
         shared = _overlap(ngrams[one], ngrams[other])
         sums[one] += shared
@@ -128,13 +148,12 @@ def _distance(mine: frozenset[Words], theirs: frozenset[Words]) -> float:
 
 
 def _shingles(text_words: Words) -> frozenset[Words]:
-    size = min(SHINGLE_WORDS, max(len(text_words), 1))
-    return frozenset(text_words[at : at + size] for at in range(len(text_words) - size + 1))
+    return frozenset(_windows(text_words, min(SHINGLE_WORDS, max(len(text_words), 1))))
 
 
 def relevance(contents: Sequence[Words], task: str) -> float:
     """Mean share of the task's content words that each text takes up outside echoes."""
-    asked = content_words(words(task))
+    asked = content_words(_asked(task))
     if not asked or not contents:
         return 0.0
     full = min(len(asked), RELEVANT_WORDS)
