@@ -1,4 +1,4 @@
-"""One NATS connection: the only module that imports `nats`, and the guard against its traps.
+"""One NATS connection, and the guard against the traps of nats-py.
 
 Traps named N1… are those of nats-py 2.16 that a test in `tests/bus/` reproduces:
 a `CancelledError` let out of a callback ends its subscription silently (N1); callbacks run one
@@ -14,15 +14,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from actors.engines.without import without
-
-with without("aiohttp"):
-    # nats-py imports it for its WebSocket transport, which is not used: half of an actor's start.
-    from nats import errors
-    from nats.aio.client import Client
-    from nats.aio.msg import Msg
-    from nats.aio.subscription import Subscription as NatsSubscription
-
 from actors.bus import (
     Disconnected,
     Handler,
@@ -33,6 +24,7 @@ from actors.bus import (
     TooLarge,
     Unavailable,
 )
+from actors.bus.nats_client import DirectClient, Msg, NatsSubscription, errors
 from actors.bus.replies import NO_RESPONDERS, STATUS, Replies
 from actors.settings import BusSettings
 from actors.tasks import TaskSet
@@ -50,24 +42,6 @@ HEADER_ROOM = 1_024
 _NO_HEADERS: Headers = {}
 
 
-class _Client(Client):
-    """nats-py's client, kept from going deaf."""
-
-    async def _process_pong(self) -> None:
-        # A flush that was cut short leaves a future that is done; setting its result again would
-        # raise in the read loop and end it for good, while `is_connected` stays true (N21).
-        if self._pongs and self._pongs[0].done():
-            self._pongs[0] = asyncio.get_running_loop().create_future()
-        await super()._process_pong()
-
-    async def _close(self, status: int, do_cbs: bool = True) -> None:
-        # What is left unsaid would be written to a link that may be gone; on uvloop that raises,
-        # and subscriptions and callbacks stay as they were (N22).
-        self._pending.clear()
-        self._pending_data_size = 0
-        await super()._close(status, do_cbs)
-
-
 class Connection:
     """The core NATS half of `actors.bus.Bus`."""
 
@@ -76,7 +50,7 @@ class Connection:
         self.slow_consumers = 0
         self.reconnects = 0
         self.closed = asyncio.Event()
-        self._nc: Client = _Client()
+        self._nc = DirectClient()
         self._tasks = TaskSet(f"bus {name}")
         self._replies = Replies()
         self._denied = asyncio.Event()
@@ -166,9 +140,7 @@ class Connection:
         """See `actors.bus.Bus`."""
         self._check_size(body)
         try:
-            await self._nc.publish(
-                subject, body, reply=reply, headers=dict(headers) if headers else None
-            )
+            await self._nc.publish(subject, body, reply=reply, headers=headers)
         except (errors.Error, OSError) as error:
             raise Disconnected(f"not published: {error!r}") from error
 

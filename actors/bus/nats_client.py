@@ -1,0 +1,121 @@
+"""nats-py's client: the only module that imports `nats`. Kept from going deaf, and made shorter.
+
+Its own way costs more than all that is done with a message: what arrives goes through a queue and
+a task for each subscription, header names are searched letter by letter, and what is sent has all
+of its headers checked and put together anew. None of that is needed here, where a callback never
+waits and never raises (`nats_core.py`), and the names of headers are few.
+
+Traps named N… are those of nats-py 2.16 that a test in `tests/bus/` reproduces.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from actors.bus.replies import STATUS
+from actors.engines.without import without
+
+with without("aiohttp"):
+    # nats-py imports it for its WebSocket transport, which is not used: half of an actor's start.
+    from nats import errors
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription as NatsSubscription
+
+__all__ = ["DirectClient", "Msg", "NatsSubscription", "errors"]
+
+DESCRIPTION = "Description"
+"""The header that holds the server's words beside a status."""
+
+_VERSION = b"NATS/1.0"
+_FIT_SUBJECT = re.compile(r"\S+")
+_FIT_NAME = re.compile(r"[!-9;-~]+")
+
+
+class DirectClient(Client):
+    """See the module."""
+
+    async def publish(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        reply: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """As nats-py does, which says why where it cannot be done. Raises nats.errors.Error."""
+        if not self.is_connected:
+            await super().publish(subject, payload, reply, dict(headers) if headers else None)
+            return
+        if _FIT_SUBJECT.fullmatch(subject) is None:
+            raise errors.BadSubjectError
+        if headers:
+            head = _written(headers)
+            sizes = f"{len(head)} {len(head) + len(payload)}"
+            command = f"HPUB {subject} {reply} {sizes}\r\n".encode()
+        else:
+            head = b""
+            command = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
+        await self._send_command(b"".join((command, head, payload, b"\r\n")))
+        if self._flush_queue is not None and self._flush_queue.empty():
+            await self._flush_pending()
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
+    ) -> None:
+        subscription = self._subs.get(sid)
+        if subscription is None:
+            return
+        callback = subscription._cb  # noqa: SLF001 -- what `subscribe` was given
+        assert callback is not None  # noqa: S101 -- nobody subscribes without
+        heads = read_headers(headers) if headers else None
+        await callback(Msg(self, subject.decode(), reply.decode(), data, heads))
+
+    async def _process_pong(self) -> None:
+        # A flush that was cut short leaves a future that is done; setting its result again would
+        # raise in the read loop and end it for good, while `is_connected` stays true (N21).
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        # What is left unsaid would be written to a link that may be gone; on uvloop that raises,
+        # and subscriptions and callbacks stay as they were (N22).
+        self._pending.clear()
+        self._pending_data_size = 0
+        await super()._close(status, do_cbs)
+
+
+def _written(headers: Mapping[str, str]) -> bytes:
+    """The headers as they are sent. Raises nats.errors.BadHeaderError."""
+    lines = [b"NATS/1.0"]
+    for name, value in headers.items():
+        line = _prefix(name) + " ".join(value.splitlines()).strip().encode()
+        lines.append(line)
+    return b"\r\n".join((*lines, b"", b""))
+
+
+@lru_cache(64)
+def _prefix(name: str) -> bytes:
+    if _FIT_NAME.fullmatch(name) is None:
+        raise errors.BadHeaderError(name)
+    return f"{name}: ".encode()
+
+
+def read_headers(raw: bytes) -> dict[str, str]:
+    """Headers as they came, whoever wrote them: what is no header is passed over.
+
+    The server's own status, as in `NATS/1.0 404 No Messages`, is shown as two headers.
+    """
+    first, *lines = raw.decode(errors="replace").split("\r\n")
+    status, _, words = first[len(_VERSION) :].strip().partition(" ")
+    headers = {}
+    if status.isdigit():
+        headers[STATUS] = status
+        if words:
+            headers[DESCRIPTION] = words
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if colon and (name.isalnum() or _FIT_NAME.fullmatch(name := name.strip())):
+            headers[name] = value.strip()
+    return headers
