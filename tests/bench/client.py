@@ -5,8 +5,9 @@
 
 closed   `in_flight` loops, each sending its next request when its reply is there,
          or with `ended` when the deliberation it asked for is over
-paced    arrivals are drawn beforehand (Poisson) and latency counts from the intended time, so a
-         slow reply cannot hide the wait of those behind it
+open     arrivals are drawn beforehand (Poisson), sent by a thread that does nothing but sleep
+         until each, and every latency counts from the intended time, so a slow reply cannot hide
+         the wait of those behind it
 """
 
 import asyncio
@@ -14,7 +15,9 @@ import random
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 
 import msgspec
 import nats
@@ -29,10 +32,10 @@ TIMEOUT_S = 20.0
 
 
 class Block(Struct, frozen=True, kw_only=True):
-    """Requests of one kind. With `rate` (per second) they are paced, else closed.
+    """Requests of one kind. With `rate` (per second) their arrivals are open, else closed.
 
     With `stored` they are publishes to a stream, by nats-py's own JetStream context. `ended` is
-    where outcomes are published; without it nobody waits for them.
+    where outcomes are published; without it nobody waits for them. The warm-up comes first.
     """
 
     subject: str
@@ -47,9 +50,10 @@ class Block(Struct, frozen=True, kw_only=True):
 
 
 class Times(Struct, frozen=True, kw_only=True):
-    """Latencies after the warm-up, and the time all of those took together."""
+    """What came after the warm-up: latencies to the reply, to the outcome, and the time of all."""
 
     latencies_ms: list[float]
+    wholes_ms: list[float] = []
     wall_s: float
     errors: int = 0
     last_error: str = ""
@@ -65,6 +69,7 @@ class Load:
         self._jetstream = connection.jetstream()
         self._over: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._latencies: list[float] = []
+        self._wholes: list[float] = []
         self._errors = 0
         self._last_error = ""
 
@@ -73,72 +78,90 @@ class Load:
         endings = None
         if self._block.ended:
             endings = await self._connection.subscribe(self._block.ended, cb=self._on_end)
-        await self._closed(self._block.warm_up)
-        self._latencies.clear()
-        begun = time.perf_counter()
-        await (self._paced() if self._block.rate else self._closed(self._block.requests))
-        wall = time.perf_counter() - begun
+        begun = await (self._open() if self._block.rate else self._closed())
+        wall_s = time.perf_counter() - begun
         if endings is not None:
             await endings.unsubscribe()
         return Times(
             latencies_ms=self._latencies,
-            wall_s=wall,
+            wholes_ms=self._wholes,
+            wall_s=wall_s,
             errors=self._errors,
             last_error=self._last_error,
         )
 
-    async def _closed(self, requests: int) -> None:
+    async def _closed(self) -> float:
+        await self._loops(self._block.warm_up, counts=False)
+        begun = time.perf_counter()
+        await self._loops(self._block.requests, counts=True)
+        return begun
+
+    async def _loops(self, requests: int, *, counts: bool) -> None:
         left = iter(range(requests))
 
         async def loop() -> None:
             for _ in left:
-                await self._one(time.perf_counter())
+                await self._one(time.perf_counter(), counts=counts)
 
         await asyncio.gather(*(loop() for _ in range(self._block.in_flight)))
 
-    async def _paced(self) -> None:
-        draw = random.Random(self._block.seed)
-        intended = time.perf_counter() + 0.05
+    async def _open(self) -> float:
+        block = self._block
+        draw = random.Random(block.seed)
+        pauses = (draw.expovariate(block.rate) for _ in range(block.warm_up + block.requests))
+        intended = list(accumulate(pauses, initial=time.perf_counter() + 0.05))[1:]
+        first = intended[block.warm_up]
+        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._block.requests):
-                await _until(intended)
-                tasks.create_task(self._one(intended))
-                intended += draw.expovariate(self._block.rate)
 
-    async def _one(self, since: float) -> None:
-        subject = self._block.subject
+            def begin(moment: float) -> None:
+                tasks.create_task(self._one(moment, counts=moment >= first))
+
+            await loop.run_in_executor(
+                None, _at, intended, partial(loop.call_soon_threadsafe, begin)
+            )
+        return first
+
+    async def _one(self, since: float, *, counts: bool) -> None:
         try:
-            if self._block.stored:
-                await self._jetstream.publish(subject, self._body, timeout=TIMEOUT_S)
-                self._latencies.append((time.perf_counter() - since) * 1000)
-                return
-            reply = await self._connection.request(subject, self._body, timeout=TIMEOUT_S)
-        except Error as error:
-            self._failed(repr(error))
+            replied, over = await self._ask()
+        except (Error, TimeoutError, KeyError) as error:
+            self._errors += 1
+            self._last_error = repr(error)
             return
-        self._latencies.append((time.perf_counter() - since) * 1000)
+        if counts:
+            self._latencies.append((replied - since) * 1000)
+            if over:
+                self._wholes.append((over - since) * 1000)
+
+    async def _ask(self) -> tuple[float, float]:
+        """When the reply was there and when all was over, or 0 if that is not waited for."""
+        block = self._block
+        if block.stored:
+            await self._jetstream.publish(block.subject, self._body, timeout=TIMEOUT_S)
+            return time.perf_counter(), 0.0
+        reply = await self._connection.request(block.subject, self._body, timeout=TIMEOUT_S)
+        replied = time.perf_counter()
         if reply.headers and "Nats-Service-Error" in reply.headers:
-            self._failed(reply.headers["Nats-Service-Error"])
-        elif self._block.ended:
-            task_id = msgspec.json.decode(reply.data)["task_id"]
-            async with asyncio.timeout(TIMEOUT_S):
-                await self._over[task_id].wait()
-            del self._over[task_id]
+            raise Error(reply.headers["Nats-Service-Error"])
+        if not block.ended:
+            return replied, 0.0
+        task_id = msgspec.json.decode(reply.data)["task_id"]
+        async with asyncio.timeout(TIMEOUT_S):
+            await self._over[task_id].wait()
+        del self._over[task_id]
+        return replied, time.perf_counter()
 
     async def _on_end(self, message: Msg) -> None:
         stored_as = (message.headers or {})["Nats-Subject"]
         self._over[stored_as.rpartition(".")[2]].set()
 
-    def _failed(self, why: str) -> None:
-        self._errors += 1
-        self._last_error = why
 
-
-async def _until(moment: float) -> None:
-    """Sleep, and for the last two milliseconds stay awake: uvloop's timers count milliseconds."""
-    await asyncio.sleep(max(0.0, moment - time.perf_counter() - 0.002))
-    while time.perf_counter() < moment:
-        await asyncio.sleep(0)
+def _at(moments: Sequence[float], act: Callable[[float], object]) -> None:
+    """Call `act` at each moment; in a thread, since an event loop's timers count milliseconds."""
+    for moment in moments:
+        time.sleep(max(0.0, moment - time.perf_counter()))
+        act(moment)
 
 
 async def load(url: str) -> None:

@@ -24,7 +24,7 @@ from schemas.service import StatsReply
 from supervisor.config import Config
 from supervisor.durability import PROFILES
 from supervisor.up import running
-from tests.bench.ack_latency import KINDS, STORE, spawned
+from tests.bench.beside_floor import KINDS, STORE, spawned
 from tests.bench.client import Block, Times
 from tests.bench.measuring import Options, Result, median, percentile, scripted
 from tests.cluster.servers import cluster

@@ -1,7 +1,7 @@
 """The floor: the message pattern of a deliberation, on bare nats-py and msgspec, nothing else.
 
     python -m tests.bench.floor core URL     opens, fans out, gathers, stores the outcome
-    python -m tests.bench.floor agents URL   echoes
+    python -m tests.bench.floor agents URL   echoes, after `wait_ms` if the request says so
 
 As in the product a request is stored before it is acknowledged, every seat has a stored request
 and a stored response, and the outcome is a compare-and-set that the stream republishes. Nothing
@@ -33,6 +33,7 @@ class Request(Struct):
 
     task_description: str
     num_agents: int
+    wait_ms: float = 0.0
 
 
 class Ask(Struct):
@@ -41,6 +42,7 @@ class Ask(Struct):
     task_id: str
     seat: int
     text: str
+    wait_ms: float = 0.0
 
 
 class Outcome(Struct):
@@ -103,7 +105,9 @@ class Core:
             *(
                 self._jetstream.publish(
                     "floor.ask",
-                    msgspec.json.encode(Ask(task_id, seat, request.task_description)),
+                    msgspec.json.encode(
+                        Ask(task_id, seat, request.task_description, request.wait_ms)
+                    ),
                     headers={"Nats-Msg-Id": f"ask.{task_id}.{seat}"},
                 )
                 for seat in range(request.num_agents)
@@ -128,6 +132,8 @@ async def agents(connection: Client) -> None:
 
     async def echo(message: Msg) -> None:
         ask = msgspec.json.decode(message.data, type=Ask)
+        if ask.wait_ms:
+            await asyncio.sleep(ask.wait_ms / 1000)
         await jetstream.publish(
             f"floor.answer.{ask.task_id}",
             message.data,

@@ -12,7 +12,17 @@ import uvloop
 
 from tests.bench import measuring
 
-NAMES = ("ack_latency", "broken_seat", "council_scaling", "durability", "prefix_cache", "protocols")
+NAMES = (
+    "ack_latency",
+    "arrivals",
+    "broken_seat",
+    "council_scaling",
+    "cpu_cost",
+    "durability",
+    "idle",
+    "prefix_cache",
+    "protocols",
+)
 
 
 def main() -> int:
