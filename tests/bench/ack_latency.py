@@ -10,11 +10,10 @@ system does the whole work of the deliberations meanwhile.
                         at deliberations acknowledged before: an overload
 """
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
-from tests.bench.beside_floor import ACK, FLOOR, KINDS, beside_floor, ended
+from tests.bench.beside_floor import ACK, FLOOR, KINDS, Repeats, beside_floor, ended
 from tests.bench.client import Block, Times
 from tests.bench.measuring import Bar, Options, Result, median, percentile
 
@@ -39,12 +38,9 @@ Key = tuple[str, str]
 async def measure(options: Options) -> Result:
     """Run every kind at every load, in turn, several times."""
     samples: dict[Key, list[Times]] = {}
-    wanted = options.repeats or (2 if options.quick else REPEATS)
+    repeats = Repeats(options.repeats or (2 if options.quick else REPEATS), BUDGET_S)
     async with beside_floor() as rig:
-        begun = time.monotonic()
-        for done in range(wanted):
-            if not options.repeats and (time.monotonic() - begun) * (done + 1) > BUDGET_S * done:
-                break
+        for _ in repeats:
             for key, block in _blocks(10 if options.quick else 1):
                 samples.setdefault(key, []).append(await rig.send(block))
     return _summed_up(samples)

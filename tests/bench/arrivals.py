@@ -9,7 +9,6 @@ and floor (`tests/bench/beside_floor.py`) take turns.
                     acknowledged and not yet over at any time
 """
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from tests.bench.beside_floor import (
     KINDS,
     SEAT_MS,
     SLOW_KINDS,
+    Repeats,
     Rig,
     beside_floor,
     ended,
@@ -40,6 +40,7 @@ SUSTAINED = 0.9
 """A rate is sustained when no request failed, and outcomes came at so much of it."""
 
 COMPARED = (FLOOR, ACK)
+NAMES = ("p50", "p90", "p99", "whole", "whole p99", "per s", "mean whole")
 Key = tuple[str, str]
 """Load and kind."""
 
@@ -67,14 +68,10 @@ async def measure(options: Options) -> Result:
     """Climb the ladder and fill the system with slow deliberations, several times."""
     samples: dict[Key, list[Times]] = {}
     ladders: list[Ladder] = []
-    wanted = options.repeats or (1 if options.quick else REPEATS)
+    repeats = Repeats(options.repeats or (1 if options.quick else REPEATS), BUDGET_S)
     rates = RATES[1:6:2] if options.quick else RATES
     async with beside_floor() as rig:
-        begun = time.monotonic()
-        for repeat in range(wanted):
-            spent_s = time.monotonic() - begun
-            if not options.repeats and spent_s * (repeat + 1) > BUDGET_S * repeat:
-                break
+        for repeat in repeats:
             ladders.append(await _climb(rig, samples, rates, repeat))
             for count in OPEN:
                 for kind in COMPARED:
@@ -134,7 +131,8 @@ def _summed_up(samples: dict[Key, list[Times]], ladders: list[Ladder]) -> Result
     notes = (
         "Latencies in ms from the intended time, medians over the repeats; `whole` is to the"
         " outcome; `open` is what was under way at a time, by Little's law; `x floor` is the"
-        " median of the repeats' ratios of p50.",
+        " median of the repeats' ratios of p50. `per s`"
+        " runs from the first arrival to the last outcome, so slow seats' is lower than arrivals.",
         "The knee, the highest rate sustained: "
         + ", ".join(f"{kind} {knee:.0f}/s" for kind, knee in knees.items()),
         f"Slow seats take {SEAT_MS:.0f} ms.",
@@ -159,6 +157,7 @@ def _row(key: Key, times: list[Times], samples: Mapping[Key, list[Times]]) -> di
     figures = [_figures(block) for block in times]
     row: dict[str, Any] = {"load": key[0], "kind": key[1]}
     row |= {name: median([each[name] for each in figures]) for name in figures[0]}
+    row["open"] = _rate(key[0]) * row.pop("mean whole") / 1_000
     floors = map(_figures, samples.get((key[0], FLOOR), []))
     ratios = [own["p50"] / other["p50"] for own, other in zip(figures, floors, strict=False)]
     row["x floor"] = median(ratios) if ratios else None
@@ -166,17 +165,21 @@ def _row(key: Key, times: list[Times], samples: Mapping[Key, list[Times]]) -> di
     return row
 
 
+def _rate(load: str) -> float:
+    count, _, of = load.replace("/", " /").partition(" ")
+    return float(count) if of == "/s" else float(count) / (SEAT_MS / 1_000)
+
+
 def _figures(block: Times) -> dict[str, float]:
     acks, wholes = block.latencies_ms, block.wholes_ms
     if not acks or not wholes:
-        return dict.fromkeys(("p50", "p90", "p99", "whole", "whole p99", "per s", "open"), 0.0)
-    per_s = len(wholes) / block.wall_s
+        return dict.fromkeys(NAMES, 0.0)
     return {
         "p50": percentile(acks, 0.5),
         "p90": percentile(acks, 0.9),
         "p99": percentile(acks, 0.99),
         "whole": percentile(wholes, 0.5),
         "whole p99": percentile(wholes, 0.99),
-        "per s": per_s,
-        "open": per_s * sum(wholes) / len(wholes) / 1_000,
+        "per s": len(wholes) / block.wall_s,
+        "mean whole": sum(wholes) / len(wholes),
     }

@@ -10,9 +10,11 @@ Seats of the council DEV answer at once, those of QA after SEAT_MS; so do the fl
 
 import asyncio
 import contextlib
+import math
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -73,6 +75,22 @@ def config() -> Config:
         ),
     }
     return Config(server=EmbeddedServer(port=0, temporary_store=True), pools=pools)
+
+
+class Repeats:
+    """Counts repeats up to `most`, and begins none that would hardly end within `budget_s`."""
+
+    def __init__(self, most: int, budget_s: float = math.inf) -> None:
+        self._most = most
+        self._budget_s = budget_s
+
+    def __iter__(self) -> Iterator[int]:
+        begun = time.monotonic()
+        for number in range(self._most):
+            spent_s = time.monotonic() - begun
+            if number and spent_s * (number + 1) / number > self._budget_s:
+                return
+            yield number
 
 
 class Rig(Struct, frozen=True):
