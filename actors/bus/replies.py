@@ -24,6 +24,7 @@ class Replies:
         self.prefix = ""
         self._takers: dict[str, Take] = {}
         self._futures: dict[str, asyncio.Future[Message]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._count = 0
 
     def receive(self, message: Message) -> None:
@@ -47,17 +48,18 @@ class Replies:
         return token
 
     def one(self, expired: BusError, timeout_s: float) -> tuple[str, asyncio.Future[Message]]:
-        """Expect one reply; after `timeout_s` the future raises `expired`."""
+        """Expect one reply, until forgotten; after `timeout_s` the future raises `expired`."""
         loop = asyncio.get_running_loop()
         token, future = self._new(), loop.create_future()
-        timer = loop.call_later(timeout_s, _fail, future, expired)
-        future.add_done_callback(lambda _: timer.cancel())
+        self._timers[token] = loop.call_later(timeout_s, _fail, future, expired)
         self._futures[token] = future
         return token, future
 
     def forget(self, token: str) -> None:
         """Expect nothing more under `token`."""
         self._takers.pop(token, None)
+        if (timer := self._timers.pop(token, None)) is not None:
+            timer.cancel()
         future = self._futures.pop(token, None)
         if future is not None and not future.cancel() and not future.cancelled():
             future.exception()  # looked at, so that it is not reported as never retrieved
