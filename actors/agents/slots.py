@@ -11,7 +11,7 @@ class Slots:
     def __init__(self, total: int) -> None:
         self.total = total
         self._taken = 0
-        self._changed = asyncio.Condition()
+        self._freed = asyncio.Event()
 
     @property
     def taken(self) -> int:
@@ -25,13 +25,13 @@ class Slots:
 
     async def vacant(self) -> None:
         """Return when a place is free; somebody else may take it."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.free > 0)
+        while self.free <= 0:
+            self._freed.clear()
+            await self._freed.wait()
 
     async def __aenter__(self) -> Self:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.free > 0)
-            self._taken += 1
+        await self.vacant()
+        self._taken += 1
         return self
 
     async def __aexit__(
@@ -40,6 +40,5 @@ class Slots:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        async with self._changed:
-            self._taken -= 1
-            self._changed.notify_all()
+        self._taken -= 1
+        self._freed.set()
