@@ -69,7 +69,9 @@ class DirectClient(Client):
         callback = subscription._cb  # noqa: SLF001 -- what `subscribe` was given
         assert callback is not None  # noqa: S101 -- nobody subscribes without
         heads = read_headers(headers) if headers else None
-        await callback(Msg(self, subject.decode(), reply.decode(), data, heads))
+        # Subjects need not be text; nats-py's own way of reading one ends the read loop (N23).
+        names = (subject.decode(errors="replace"), reply.decode(errors="replace"))
+        await callback(Msg(self, *names, data, heads))
 
     async def _process_pong(self) -> None:
         # A flush that was cut short leaves a future that is done; setting its result again would

@@ -1,4 +1,4 @@
-"""Headers are read as nats-py reads them, whoever wrote them; written, they come back."""
+"""On the wire: headers are read as nats-py reads them, and no bytes end a connection."""
 
 import pytest
 from hypothesis import given
@@ -8,6 +8,7 @@ from nats.aio.client import Client
 from actors.bus import Message, Unavailable
 from actors.bus.nats_bus import NatsBus
 from actors.bus.nats_client import read_headers
+from tests.harness.events import until
 
 names = st.text(
     st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=":"), min_size=1
@@ -67,3 +68,11 @@ async def test_a_header_without_a_proper_name_is_not_sent(bus: NatsBus, name: st
 async def test_a_subject_that_would_be_another_command_is_not_sent(bus: NatsBus, subject: str):
     with pytest.raises(Unavailable):
         await bus.publish(subject, b"")
+
+
+async def test_n23_a_subject_that_is_no_text_ends_nothing(bus: NatsBus):
+    heard: list[bytes] = []
+    await bus.listen("news.*", lambda message: heard.append(message.body))
+    await bus._nc._send_command(b"PUB news.\xff \xfe 1\r\na\r\n")
+    await bus.publish("news.b", b"b")
+    await until(lambda: heard == [b"a", b"b"])
