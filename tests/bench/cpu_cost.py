@@ -10,11 +10,14 @@ from collections.abc import Mapping
 
 import psutil
 
-from tests.bench.beside_floor import ACK, FLOOR, KINDS, Rig, beside_floor, ended
+from tests.bench.beside_floor import ACK, FLOOR, KINDS, Repeats, Rig, beside_floor, ended
 from tests.bench.client import Block
 from tests.bench.measuring import Options, Result, median
 
 REPEATS = 5
+BUDGET_S = 200.0
+"""No further repeat is begun that would hardly end within this."""
+
 IN_FLIGHT = {1: 300, 64: 2_000}
 CHILDREN = ("nats-server", "dispatcher", "collector", "responder", "registry", "default-1")
 
@@ -22,9 +25,10 @@ CHILDREN = ("nats-server", "dispatcher", "collector", "responder", "registry", "
 async def measure(options: Options) -> Result:
     """Count for product and floor in turn, several times."""
     found: defaultdict[tuple[int, str], list[Mapping[str, float]]] = defaultdict(list)
+    repeats = Repeats(options.repeats or (2 if options.quick else REPEATS), BUDGET_S)
     async with beside_floor() as rig:
         processes = _processes(rig)
-        for _ in range(options.repeats or (2 if options.quick else REPEATS)):
+        for _ in repeats:
             for in_flight, requests in IN_FLIGHT.items():
                 for kind in (FLOOR, ACK):
                     count = requests // (10 if options.quick else 1)
