@@ -118,10 +118,18 @@ fuzz *args: ready
         --require-hashes --requirement tests/contract/requirements-fuzz.txt
     @PYTHONPATH=tests/contract/.fuzz:. python tests/contract/fuzz.py "$@"
 
-# ack latency, T(N)/T(1), prefix cache, messages per second
+# the benchmarks that take minutes, or those named, then tests/bench/results/REPORT.md
 [group('test')]
+[script('sh')]
 bench *args: ready
-    python tests/bench/run.py "$@"
+    python tests/bench/run.py "$@" && code=0 || code=$?
+    python tests/bench/report.py
+    exit $code
+
+# all benchmarks at all their sizes, then the report: hours
+[group('test')]
+bench-full *args: ready
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" bench --full "$@"
 
 # every protocol on closed questions at equal budgets, and one planted broken seat
 [group('test')]

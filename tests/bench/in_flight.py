@@ -21,7 +21,7 @@ from schemas.deliberation import Constraints
 from supervisor.config import Config
 from supervisor.up import RunningSystem, running
 from tests.bench.asking import Asking
-from tests.bench.measuring import Options, Result, percentile, scripted
+from tests.bench.measuring import Options, Plot, Result, percentile, scripted
 
 OPEN = (1, 10, 100, 1_000, 10_000)
 SEATS = 3
@@ -40,9 +40,11 @@ AT_ONCE = 64
 PROBES = 200
 WATCHED_S = 4.0
 HANDED_OUT_S = 120.0
-TOLD_FROM = 100
-"""Fewer open deliberations vanish among a process's pages."""
+TOLD_FROM = 1_000
+"""Fewer vanish in what nats-server's heap grows and shrinks by itself."""
 
+MODE = ("seats are",)
+TIMES = ("ack p50", "ack p99")
 Memory = Mapping[str, int]
 
 
@@ -57,6 +59,18 @@ async def measure(options: Options) -> Result:
         bench="in_flight",
         question=(__doc__ or "").partition("\n")[0],
         rows=rows,
+        plots=(
+            Plot(title="memory", x="open", y=("MiB",), by=MODE, unit="MiB", log_x=True, log_y=True),
+            Plot(
+                title="acknowledgement",
+                x="open",
+                y=TIMES,
+                by=MODE,
+                unit="ms",
+                log_x=True,
+                log_y=True,
+            ),
+        ),
         notes=(
             "MiB: growth of the four processes together; KiB: a deliberation's share of each."
             " Acknowledgements in ms.",
@@ -86,7 +100,7 @@ async def _fill(
         now = _memory(processes)
         before = before or now
         yield {
-            "seats are": mode,
+            MODE[0]: mode,
             "open": held,
             **_growth(before, now, held),
             "cores": await _cores(processes, WATCHED_S / (4 if options.quick else 1)),
@@ -159,4 +173,4 @@ def _processor_s(processes: Mapping[str, psutil.Process]) -> float:
 
 
 def _times(acks: Sequence[float]) -> dict[str, float]:
-    return {"ack p50": percentile(acks, 0.5), "ack p99": percentile(acks, 0.99)}
+    return dict(zip(TIMES, (percentile(acks, 0.5), percentile(acks, 0.99)), strict=True))

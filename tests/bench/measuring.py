@@ -61,6 +61,25 @@ class Bar(Struct, frozen=True, kw_only=True):
         return f"{verdict:6}  {self.text}: {self.value:.3g} (bar {sign} {self.limit:g})"
 
 
+class Plot(Struct, frozen=True, kw_only=True):
+    """A picture of rows: columns `y` over column `x`, a line for each value of the columns `by`.
+
+    `where` keeps the rows that have these values. `bars` are drawn instead of lines where `x` is a
+    name. `limit` is a line across: the bar that `y` is held to.
+    """
+
+    title: str
+    x: str
+    y: Sequence[str]
+    by: Sequence[str] = ()
+    where: Mapping[str, Any] = {}
+    unit: str = ""
+    bars: bool = False
+    log_x: bool = False
+    log_y: bool = False
+    limit: float | None = None
+
+
 class Result(Struct, frozen=True, kw_only=True):
     """One run of one benchmark: `rows` are what its table shows, `bars` what it is held to."""
 
@@ -68,6 +87,7 @@ class Result(Struct, frozen=True, kw_only=True):
     question: str
     rows: Sequence[Mapping[str, Any]]
     bars: Sequence[Bar] = ()
+    plots: Sequence[Plot] = ()
     notes: Sequence[str] = ()
     detail: Any = None
 
@@ -170,7 +190,9 @@ def text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def report(result: Result, options: Options, before: Mapping[str, Any]) -> Path:
+def report(
+    result: Result, options: Options, before: Mapping[str, Any], folder: Path = RESULTS
+) -> Path:
     """Print a result and keep it as JSON; a quick one is kept apart. `before` is the hardware."""
     print(f"\n{result.question}\n\n{table(result.rows)}\n")
     for line in (*result.bars, *result.notes):
@@ -184,8 +206,8 @@ def report(result: Result, options: Options, before: Mapping[str, Any]) -> Path:
         **msgspec.structs.asdict(result),
         "bars": [{**msgspec.structs.asdict(bar), "met": bar.met} for bar in result.bars],
     }
-    RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"{result.bench}{'.quick' if options.quick else ''}.json"
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{result.bench}{'.quick' if options.quick else ''}.json"
     file.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
-    print(f"kept in {file.relative_to(RESULTS.parents[2])}")
+    print(f"kept in {os.path.relpath(file)}")
     return file

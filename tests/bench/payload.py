@@ -16,7 +16,7 @@ from schemas.codec import encode
 from schemas.deliberation import DeliberationRequest
 from supervisor.up import running
 from tests.bench.asking import Asked, Asking, TurnedDown
-from tests.bench.measuring import Options, Result, median, percentile, scripted
+from tests.bench.measuring import Options, Plot, Result, median, percentile, scripted
 
 KB = 1_000
 DESCRIPTION, CONTEXT = 100 * KB, 1_000 * KB
@@ -37,6 +37,9 @@ TAKEN: tuple[tuple[int, int], ...] = (
     (48 * KB, CONTEXT),
 )
 """Characters of description and context; the last body is just below `limits.max_request_bytes`."""
+
+FILLED = {(True, False): "description", (False, True): "context", (True, True): "both"}
+"""What is filled up."""
 
 REFUSED: tuple[tuple[int, int], ...] = (
     (DESCRIPTION + 1, 0),
@@ -64,6 +67,18 @@ async def measure(options: Options) -> Result:
         bench="payload",
         question=(__doc__ or "").partition("\n")[0],
         rows=rows,
+        plots=(
+            Plot(
+                title="size of the request",
+                x="bytes",
+                y=("ack p50", "whole p50"),
+                by=("filled",),
+                where={"refused as": None},
+                unit="ms",
+                log_x=True,
+                log_y=True,
+            ),
+        ),
         notes=(
             "Bytes of the whole body; latencies in ms of one at a time, three seats of zero"
             f" latency; limits.max_request_bytes is {Limits().max_request_bytes:,}.",
@@ -106,7 +121,8 @@ def _row(
 def _size(size: tuple[int, int]) -> dict[str, Any]:
     description, context = size
     body = encode(DeliberationRequest(task_id="asking-0", **_filled(*size)))
-    return {"description": description, "context": context, "bytes": len(body)}
+    filled = FILLED[description > 1, context > 0]
+    return {"filled": filled, "description": description, "context": context, "bytes": len(body)}
 
 
 async def _refused(client: Asking, size: tuple[int, int]) -> dict[str, Any]:

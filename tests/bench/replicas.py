@@ -28,7 +28,7 @@ from supervisor.up import RunningSystem, children, running
 from tests.bench.ack_latency import spawned
 from tests.bench.asking import Asking
 from tests.bench.client import Block, Times
-from tests.bench.measuring import Options, Result, median, percentile, scripted
+from tests.bench.measuring import Options, Plot, Result, median, percentile, scripted
 
 REPEATS = 3
 REQUESTS, IN_FLIGHT = 3_000, 64
@@ -48,6 +48,9 @@ class Plan(Struct, frozen=True):
     dispatcher: int
     collector: int
     agent: int
+
+    def __str__(self) -> str:
+        return " · ".join(map(str, msgspec.structs.astuple(self)))
 
 
 ONE = Plan(1, 1, 1)
@@ -97,12 +100,22 @@ async def measure(options: Options) -> Result:
         bench="replicas",
         question=(__doc__ or "").partition("\n")[0],
         rows=[_row(plan, samples) for plan in plans],
+        plots=(
+            Plot(
+                title="throughput by dispatchers · collectors · agents",
+                x="plan",
+                y=("per s",),
+                unit="deliberations/s",
+                bars=True,
+            ),
+        ),
         notes=(
-            f"Medians of {repeats}; {IN_FLIGHT} in flight, {requests} deliberations a turn;"
+            f"Medians of {repeats}; a plan is dispatchers · collectors · agents;"
+            f" {IN_FLIGHT} in flight, {requests} deliberations a turn;"
             " `x one`: throughput over that of one of each in the same repeat;"
             f" cores used by each kind, of {psutil.cpu_count()}.",
         ),
-        detail={" ".join(map(str, msgspec.structs.astuple(p))): s for p, s in samples.items()},
+        detail={str(plan): turns for plan, turns in samples.items()},
     )
 
 
@@ -183,9 +196,7 @@ def _processor_s(pids: Mapping[str, Sequence[int]]) -> dict[str, float]:
 def _row(plan: Plan, samples: Mapping[Plan, Sequence[Sample]]) -> dict[str, Any]:
     own = samples[plan]
     return {
-        "dispatchers": plan.dispatcher,
-        "collectors": plan.collector,
-        "agents": plan.agent,
+        "plan": str(plan),
         "per s": median([each.per_s for each in own]),
         "x one": median([a.per_s / b.per_s for a, b in zip(own, samples[ONE], strict=True)]),
         "ack p50": median([each.ack_ms for each in own]),

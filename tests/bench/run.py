@@ -9,6 +9,7 @@ import argparse
 import importlib
 import logging
 import sys
+from pathlib import Path
 
 import uvloop
 from msgspec import Struct
@@ -64,7 +65,7 @@ def main() -> int:
             log.exception("benchmark %s failed", name)
             failed += 1
             continue
-        measuring.report(result, options, before)
+        measuring.report(result, options, before, arguments.into)
         missed += sum(not bar.met for bar in result.bars)
     return int(failed > 0 or (missed > 0 and not arguments.report))
 
@@ -92,6 +93,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="little work: does it run at all?")
     parser.add_argument("--full", action="store_true", help="all benchmarks, all their sizes")
     parser.add_argument("--report", action="store_true", help="a missed bar is no failure")
+    parser.add_argument(
+        "--into", type=Path, default=measuring.RESULTS, metavar="FOLDER", help="where to keep it"
+    )
     arguments = parser.parse_args()
     for name in arguments.names:
         if name not in BY_NAME:

@@ -10,13 +10,14 @@ from typing import Any
 
 from supervisor.up import running
 from tests.bench.council import Council
-from tests.bench.measuring import Bar, Options, Result, median, percentile, scripted
+from tests.bench.measuring import Bar, Options, Plot, Result, median, percentile, scripted
 
 SIZES = (1, 2, 3, 5, 8, 11, 15)
 LATENCY_MS = 200.0
 LIMIT = 1.10
 REPEATS = 25
 WARM_UP = 3
+BEYOND = "beyond the seats"
 TASK = "Add retries with back-off to the billing client without charging twice"
 
 
@@ -39,6 +40,10 @@ async def measure(options: Options) -> Result:
         question=(__doc__ or "").partition("\n")[0],
         rows=rows,
         bars=(Bar(text=f"T({last['seats']})/T(1)", value=last["T(N)/T(1)"], limit=LIMIT),),
+        plots=(
+            Plot(title="T(N)/T(1)", x="seats", y=("T(N)/T(1)",), limit=LIMIT),
+            Plot(title="beyond the seats' own 200 ms", x="seats", y=(BEYOND,), unit="ms"),
+        ),
         notes=(f"T in ms, medians of {repeats}; each seat takes {LATENCY_MS:.0f} ms.",),
         detail=samples,
     )
@@ -50,6 +55,6 @@ def _row(size: int, samples: dict[int, list[float]]) -> dict[str, Any]:
         "seats": size,
         "T": own,
         "T p90": percentile(samples[size], 0.9),
-        "beyond the seats": own - LATENCY_MS,
+        BEYOND: own - LATENCY_MS,
         "T(N)/T(1)": own / median(samples[1]),
     }

@@ -1,0 +1,119 @@
+"""The plots that a result asks for, as one PNG with a panel each."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from tests.bench.measuring import Plot
+
+Rows = Sequence[Mapping[str, Any]]
+Lines = Mapping[str, Sequence[tuple[Any, float]]]
+"""Points by the name of their line."""
+
+PANEL_IN = (5.2, 4.0)
+WHOLE = 100
+SMALLEST, LARGEST = 1e-3, 1e7
+"""Between them a number on an axis is written out."""
+
+
+def draw(plots: Sequence[Plot], rows: Rows, path: Path) -> bool:
+    """Write the picture of those plots that have points; return whether there is any."""
+    panels = [(plot, found) for plot in plots if (found := lines(plot, rows))]
+    if not panels:
+        return False
+    width, height = PANEL_IN
+    figure, grid = plt.subplots(
+        1,
+        len(panels),
+        figsize=(width * len(panels), height),
+        layout="constrained",
+        squeeze=False,
+    )
+    for axes, (plot, found) in zip(grid[0], panels, strict=True):
+        _panel(axes, plot, found)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    return True
+
+
+def lines(plot: Plot, rows: Rows) -> Lines:
+    """Return what of the rows the plot shows; what has no number is left out."""
+    found: defaultdict[str, list[tuple[Any, float]]] = defaultdict(list)
+    for row in rows:
+        if any(row.get(name) != value for name, value in plot.where.items()):
+            continue
+        for y in plot.y:
+            if _drawable(row.get(plot.x), row.get(y), plot):
+                parts = [str(row.get(name)) for name in plot.by]
+                parts += [y] if len(plot.y) > 1 or not parts else []
+                found[", ".join(parts)].append((row[plot.x], row[y]))
+    return found
+
+
+def _drawable(x: Any, y: Any, plot: Plot) -> bool:
+    """Whether there is a number, and one that its axis has: a logarithmic one begins above 0."""
+    if x is None or not isinstance(y, int | float):
+        return False
+    return not ((plot.log_x and x <= 0) or (plot.log_y and y <= 0))
+
+
+def _panel(axes: Axes, plot: Plot, found: Lines) -> None:
+    (_bars if plot.bars else _curves)(axes, found)
+    if plot.limit is not None:
+        (axes.axvline if plot.bars else axes.axhline)(
+            plot.limit, color="black", linestyle="--", linewidth=1, label=f"bar {plot.limit:g}"
+        )
+    axes.set_title(plot.title)
+    value = plot.unit or ", ".join(plot.y)
+    axes.set_xlabel(value if plot.bars else plot.x)
+    axes.set_ylabel("" if plot.bars else value)
+    along, across = (axes.yaxis, axes.xaxis) if plot.bars else (axes.xaxis, axes.yaxis)
+    for axis, logarithmic in ((along, plot.log_x), (across, plot.log_y)):
+        if logarithmic:
+            (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
+            axis.set_major_formatter(FuncFormatter(_written))
+            axis.set_minor_formatter(NullFormatter())
+    if not plot.log_y:
+        (axes.set_xlim if plot.bars else axes.set_ylim)(0, None)
+    axes.grid(visible=True, alpha=0.3)
+    if len(found) > 1 or plot.limit is not None:
+        axes.legend(frameon=False, fontsize="small")
+
+
+def _curves(axes: Axes, found: Lines) -> None:
+    for number, (name, points) in enumerate(found.items()):
+        ordered = sorted(points)
+        axes.plot(
+            [x for x, _ in ordered],
+            [y for _, y in ordered],
+            marker="os^Dvph"[number % 7],
+            markersize=5,
+            label=name,
+        )
+
+
+def _bars(axes: Axes, found: Lines) -> None:
+    """Draw a group of bars for each name, the first on top."""
+    names = list(dict.fromkeys(str(x) for points in found.values() for x, _ in points))
+    thickness = 0.8 / len(found)
+    for number, (line, points) in enumerate(found.items()):
+        at = [names.index(str(x)) + thickness * (number - (len(found) - 1) / 2) for x, _ in points]
+        drawn = axes.barh(at, [y for _, y in points], height=0.9 * thickness, label=line)
+        axes.bar_label(drawn, fmt=_written, fontsize="small", padding=3)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+
+
+def _written(value: float, _: object = None) -> str:
+    if value and not SMALLEST <= abs(value) < LARGEST:
+        return f"{value:.0e}"
+    return f"{value:,.0f}" if abs(value) >= WHOLE else f"{value:.3g}"
