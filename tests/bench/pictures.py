@@ -10,7 +10,8 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from tests.bench.measuring import Plot
 
@@ -19,6 +20,9 @@ Lines = Mapping[str, Sequence[tuple[Any, float]]]
 """Points by the name of their line."""
 
 PANEL_IN = (5.2, 4.0)
+BAR_IN = 0.2
+HEADROOM, ROOM_FOR_LABELS = 1.15, 2.5
+APART, MOST_TICKS, FEW = 1.5, 7, 300
 WHOLE = 100
 SMALLEST, LARGEST = 1e-3, 1e7
 """Between them a number on an axis is written out."""
@@ -30,6 +34,8 @@ def draw(plots: Sequence[Plot], rows: Rows, path: Path) -> bool:
     if not panels:
         return False
     width, height = PANEL_IN
+    bars = [sum(map(len, found.values())) for plot, found in panels if plot.bars]
+    height = max([height, *(BAR_IN * count for count in bars)])
     figure, grid = plt.subplots(
         1,
         len(panels),
@@ -71,21 +77,47 @@ def _panel(axes: Axes, plot: Plot, found: Lines) -> None:
         (axes.axvline if plot.bars else axes.axhline)(
             plot.limit, color="black", linestyle="--", linewidth=1, label=f"bar {plot.limit:g}"
         )
+    unit = plot.unit or ", ".join(plot.y)
     axes.set_title(plot.title)
-    value = plot.unit or ", ".join(plot.y)
-    axes.set_xlabel(value if plot.bars else plot.x)
-    axes.set_ylabel("" if plot.bars else value)
-    along, across = (axes.yaxis, axes.xaxis) if plot.bars else (axes.xaxis, axes.yaxis)
-    for axis, logarithmic in ((along, plot.log_x), (across, plot.log_y)):
-        if logarithmic:
-            (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
-            axis.set_major_formatter(FuncFormatter(_written))
-            axis.set_minor_formatter(NullFormatter())
-    if not plot.log_y:
-        (axes.set_xlim if plot.bars else axes.set_ylim)(0, None)
+    axes.set_xlabel(unit if plot.bars else plot.x)
+    axes.set_ylabel("" if plot.bars else unit)
     axes.grid(visible=True, alpha=0.3)
     if len(found) > 1 or plot.limit is not None:
         axes.legend(frameon=False, fontsize="small")
+    values = [y for points in found.values() for _, y in points]
+    across, along = (axes.xaxis, axes.yaxis) if plot.bars else (axes.yaxis, axes.xaxis)
+    _scale(axes, across, [*values, plot.limit or 0.0], logarithmic=plot.log_y)
+    places = [x for points in found.values() for x, _ in points]
+    if not plot.bars and not any(isinstance(x, str) for x in places):
+        _scale(axes, along, places, logarithmic=plot.log_x)
+        if plot.log_x and len(measured := _apart(places)) <= MOST_TICKS:
+            along.set_major_locator(FixedLocator(measured))
+    if plot.bars and plot.log_y:
+        axes.set_xlim(right=ROOM_FOR_LABELS * max(values))
+
+
+def _scale(axes: Axes, axis: Axis, values: Sequence[float], *, logarithmic: bool) -> None:
+    """Scale an axis, a linear one from 0, with numbers as people write them."""
+    name = "x" if axis is axes.xaxis else "y"
+    if logarithmic:
+        axes.set(**{f"{name}scale": "log"})
+        positive = [value for value in values if value > 0]
+        few = max(positive) < FEW * min(positive)
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+        axis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set(**{f"{name}lim": (0, HEADROOM * max(values))})
+        axis.set_major_locator(MaxNLocator(6))
+    axis.set_major_formatter(FuncFormatter(_written))
+
+
+def _apart(values: Sequence[float]) -> list[float]:
+    """Return values whose labels do not cover each other on a logarithmic axis."""
+    found: list[float] = []
+    for value in sorted(value for value in values if value > 0):
+        if not found or value >= APART * found[-1]:
+            found.append(value)
+    return found
 
 
 def _curves(axes: Axes, found: Lines) -> None:
@@ -110,7 +142,6 @@ def _bars(axes: Axes, found: Lines) -> None:
         axes.bar_label(drawn, fmt=_written, fontsize="small", padding=3)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.margins(x=0.15)
 
 
 def _written(value: float, _: object = None) -> str:
