@@ -64,8 +64,8 @@ class Bar(Struct, frozen=True, kw_only=True):
 class Plot(Struct, frozen=True, kw_only=True):
     """A picture of rows: columns `y` over column `x`, a line for each value of the columns `by`.
 
-    `where` keeps the rows that have these values. `bars` are drawn instead of lines where `x` is a
-    name. `limit` is a line across: the bar that `y` is held to.
+    `where` keeps the rows that have these values, or texts like these (`*/s`). `bars` are drawn
+    instead of lines where `x` is a name. `limit` is a line across: the bar that `y` is held to.
     """
 
     title: str

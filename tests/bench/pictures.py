@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def lines(plot: Plot, rows: Rows) -> Lines:
     """Return what of the rows the plot shows; what has no number is left out."""
     found: defaultdict[str, list[tuple[Any, float]]] = defaultdict(list)
     for row in rows:
-        if any(row.get(name) != value for name, value in plot.where.items()):
+        if not all(_is_like(row.get(name), wanted) for name, wanted in plot.where.items()):
             continue
         for y in plot.y:
             if _drawable(row.get(plot.x), row.get(y), plot):
@@ -62,6 +63,10 @@ def lines(plot: Plot, rows: Rows) -> Lines:
                 parts += [y] if len(plot.y) > 1 or not parts else []
                 found[", ".join(parts)].append((row[plot.x], row[y]))
     return found
+
+
+def _is_like(value: Any, wanted: Any) -> bool:
+    return fnmatchcase(str(value), wanted) if isinstance(wanted, str) else bool(value == wanted)
 
 
 def _drawable(x: Any, y: Any, plot: Plot) -> bool:
@@ -122,7 +127,7 @@ def _apart(values: Sequence[float]) -> list[float]:
 
 def _curves(axes: Axes, found: Lines) -> None:
     for number, (name, points) in enumerate(found.items()):
-        ordered = sorted(points)
+        ordered = points if isinstance(points[0][0], str) else sorted(points)
         axes.plot(
             [x for x, _ in ordered],
             [y for _, y in ordered],

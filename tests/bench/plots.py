@@ -24,6 +24,26 @@ PLOTS: Mapping[str, Sequence[Plot]] = {
             log_y=True,
         ),
     ),
+    "arrivals": (
+        Plot(
+            title="acknowledgement by rate of arrivals",
+            x="load",
+            y=("p50", "p99"),
+            by=("kind",),
+            where={"load": "*/s"},
+            unit="ms from the intended time",
+            log_y=True,
+        ),
+        Plot(
+            title="outcome by rate of arrivals",
+            x="load",
+            y=("whole", "whole p99"),
+            by=("kind",),
+            where={"load": "*/s"},
+            unit="ms from the intended time",
+            log_y=True,
+        ),
+    ),
     "council_scaling": (Plot(title="T(N)/T(1), vLLM", x="seats", y=("T(N)/T(1)",), by=("model",)),),
     "prefix_cache": (
         Plot(

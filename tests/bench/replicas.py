@@ -8,7 +8,9 @@ can only take from one another. Collectors are hot standbys: further ones do the
 """
 
 import asyncio
+import sys
 import time
+from asyncio.subprocess import PIPE
 from asyncio.subprocess import Process as Client
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,7 +27,6 @@ from supervisor.health import Answer, Prober
 from supervisor.process import Process
 from supervisor.spec import ChildSpec
 from supervisor.up import RunningSystem, children, running
-from tests.bench.ack_latency import spawned
 from tests.bench.asking import Asking
 from tests.bench.client import Block, Times
 from tests.bench.measuring import Options, Plot, Result, median, percentile, scripted
@@ -87,7 +88,7 @@ async def measure(options: Options) -> Result:
     config = scripted()
     async with (
         running(config) as system,
-        spawned("client load", system.url) as load,
+        _client(system.url) as load,
         Asking(system.nats) as client,
     ):
         for number in range(repeats):
@@ -117,6 +118,17 @@ async def measure(options: Options) -> Result:
         ),
         detail={str(plan): turns for plan, turns in samples.items()},
     )
+
+
+@asynccontextmanager
+async def _client(url: str) -> AsyncIterator[Client]:
+    argv = (sys.executable, "-m", "tests.bench.client", "load", url)
+    process = await asyncio.create_subprocess_exec(*argv, stdin=PIPE, stdout=PIPE, limit=2**24)
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
 
 
 @asynccontextmanager

@@ -61,13 +61,14 @@ def pictures(results: Sequence[Kept], folder: Path) -> dict[str, str]:
     return found
 
 
-def markdown(results: Sequence[Kept], images: Mapping[str, str]) -> str:
-    """Return the whole report."""
+def markdown(results: Sequence[Kept], images: Mapping[str, str], pages: Sequence[str] = ()) -> str:
+    """Return the whole report; `pages` are others beside it, written by hand."""
     machines = list(dict.fromkeys(kept.machine for kept in results))
     parts = [
         "# What was measured\n",
         "Made by `just bench` or `just bench-full` (`tests/bench/report.py`) from the JSON files"
         " beside it. Medians over repeats; whatever is compared ran interleaved in the same run.\n",
+        *(f"See also [{page}]({page}).\n" for page in pages),
         *_bars(results),
         "## Where\n",
         *(f"- **{_letter(place)}**: {said}" for place, said in enumerate(machines)),
@@ -139,7 +140,8 @@ def write(folder: Path = RESULTS) -> Path:
     """Write the report of a folder and return its file."""
     results = read(folder)
     file = folder / REPORT
-    file.write_text(markdown(results, pictures(results, folder)))
+    pages = sorted(page.name for page in folder.glob("*.md") if page != file)
+    file.write_text(markdown(results, pictures(results, folder), pages))
     return file
 
 

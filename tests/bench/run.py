@@ -30,6 +30,7 @@ class Bench(Struct, frozen=True):
 BENCHES = (
     Bench("ack_latency", "acknowledgement at 1, 64, 256 in flight beside the floor"),
     Bench("arrivals", "acknowledgement and outcome by arrival rate, up to the knee"),
+    Bench("cpu_cost", "processor time of a deliberation by process, beside the floor's"),
     Bench("idle", "cores and memory of a system that nobody asks"),
     Bench("head_to_head", "the same job as others do it: latency, throughput, losses"),
     Bench("seats_scaling", "T(N)/T(1) with seats that all take 200 ms"),

@@ -76,14 +76,25 @@ def test_what_was_not_run_is_told_and_quick_results_are_not(written):
     assert "quick_one" not in written
 
 
+def test_pages_written_by_hand_are_named(tmp_path):
+    (tmp_path / "profile.md").write_text("What was found.")
+    first = report.write(tmp_path).read_text()
+    assert "See also [profile.md](profile.md)." in first
+    assert report.write(tmp_path).read_text() == first
+
+
 def test_a_plot_has_a_line_for_each_value_and_no_point_without_a_number():
     found = lines(MADE_UP.plots[0], [*MADE_UP.rows, {"kind": "other", "per s": 0, "p50": 1.0}])
     assert found == {"a|b": [(1, 2.0), (10, 4.5)], "other": [(10, 1234.5)]}
 
 
 def test_a_plot_of_several_columns_names_its_lines_by_them_and_keeps_to_its_rows():
-    plot = Plot(title="", x="x", y=("p50", "p99"), where={"ok": True})
-    rows = [{"x": "one", "p50": 1, "p99": 2, "ok": True}, {"x": "two", "p50": 1, "ok": False}]
+    plot = Plot(title="", x="x", y=("p50", "p99"), where={"ok": True, "load": "*/s"})
+    rows = [
+        {"x": "one", "p50": 1, "p99": 2, "ok": True, "load": "1/s"},
+        {"x": "two", "p50": 1, "ok": False, "load": "2/s"},
+        {"x": "three", "p50": 1, "ok": True, "load": "2 open"},
+    ]
     assert lines(plot, rows) == {"p50": [("one", 1)], "p99": [("one", 2)]}
 
 
