@@ -91,6 +91,7 @@ async def measure(options: Options) -> Result:
         _client(system.url) as load,
         Asking(system.nats) as client,
     ):
+        await _sent(load, _block(requests))
         for number in range(repeats):
             for plan in plans if number % 2 == 0 else reversed(plans):
                 async with _beside(system, config, plan) as pids:
@@ -172,22 +173,25 @@ async def _started(spec: ChildSpec, prober: Prober) -> AsyncIterator[Process]:
 
 
 async def _sample(load: Client, pids: Mapping[str, Sequence[int]], requests: int) -> Sample:
-    block = Block(
-        subject=names.REQUEST,
-        body=BODY,
-        requests=requests,
-        warm_up=requests // 5,
-        in_flight=IN_FLIGHT,
-        ended=names.COMPLETED,
-    )
     before, begun = _processor_s(pids), time.perf_counter()
-    times = await _sent(load, block)
+    times = await _sent(load, _block(requests))
     seconds, after = time.perf_counter() - begun, _processor_s(pids)
     return Sample(
         per_s=len(times.latencies_ms) / times.wall_s,
         ack_ms=percentile(times.latencies_ms, 0.5),
         cores={kind: (after[kind] - before[kind]) / seconds for kind in after},
         errors=times.errors,
+    )
+
+
+def _block(requests: int) -> Block:
+    return Block(
+        subject=names.REQUEST,
+        body=BODY,
+        requests=requests,
+        warm_up=requests // 5,
+        in_flight=IN_FLIGHT,
+        ended=names.COMPLETED,
     )
 
 
