@@ -1,8 +1,20 @@
-"""Which pictures are made of results that ask for none themselves."""
+"""Which pictures are made of results that ask for none themselves.
+
+Where only the question is known, its columns are found by what they are called.
+"""
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
 
-from tests.bench.measuring import Plot
+from tests.bench.measuring import Plot, columns, is_numeric
+
+Rows = Sequence[Mapping[str, Any]]
+
+RATES = ("*per s", "*/s", "*throughput*")
+SEATS = ("*seat*", "*worker*")
+STORED = ("*stored*", "*finished*", "deliberations")
+TIMES = ("*p50*", "*ms", "*restart*")
 
 PLOTS: Mapping[str, Sequence[Plot]] = {
     "ack_latency": (
@@ -69,3 +81,53 @@ PLOTS: Mapping[str, Sequence[Plot]] = {
     ),
 }
 """By benchmark. Columns that a result does not have make no picture."""
+
+
+def of(bench: str, rows: Rows) -> Sequence[Plot]:
+    """Return the pictures of a result without plots of its own; none where nothing is known."""
+    match bench:
+        case "head_to_head":
+            return _rates(rows)
+        case "store_growth":
+            return _growth(rows)
+        case _:
+            return PLOTS.get(bench, ())
+
+
+def _rates(rows: Rows) -> Sequence[Plot]:
+    """Who does how many a second, by number of seats."""
+    return [
+        Plot(title=rate, x=name, y=(rate,), by=_called(rows, SEATS)[:1], bars=True, log_y=True)
+        for name in _names(rows)[:1]
+        for rate in _called(rows, RATES)
+    ]
+
+
+def _growth(rows: Rows) -> Sequence[Plot]:
+    """Every time against how many deliberations are stored."""
+    times = _called(rows, TIMES)
+    return [
+        Plot(
+            title="as the store grows",
+            x=stored,
+            y=times,
+            by=_names(rows),
+            unit="ms",
+            log_x=True,
+            log_y=True,
+        )
+        for stored in _called(rows, STORED)[:1]
+    ]
+
+
+def _names(rows: Rows) -> list[str]:
+    return [each for each in columns(rows) if each != "not run" and not is_numeric(rows, each)]
+
+
+def _called(rows: Rows, patterns: Sequence[str]) -> list[str]:
+    """Return the columns of numbers that are called like one of the patterns."""
+    return [
+        each
+        for each in columns(rows)
+        if is_numeric(rows, each) and any(fnmatchcase(each, pattern) for pattern in patterns)
+    ]

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from tests.bench import plots
 from tests.bench.measuring import RESULTS, Bar, Plot, columns, is_numeric, text
 from tests.bench.pictures import draw
-from tests.bench.plots import PLOTS
 from tests.bench.run import BENCHES
 
 REPORT = "REPORT.md"
@@ -56,7 +56,8 @@ def pictures(results: Sequence[Kept], folder: Path) -> dict[str, str]:
     found = {}
     for kept in results:
         file = folder / f"{kept.bench}.png"
-        if draw(kept.plots or PLOTS.get(kept.bench, ()), kept.rows, file) or file.exists():
+        asked = kept.plots or plots.of(kept.bench, kept.rows)
+        if draw(asked, kept.rows, file) or file.exists():
             found[kept.bench] = file.name
     return found
 

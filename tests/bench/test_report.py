@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import report
+from tests.bench import plots, report
 from tests.bench.measuring import Bar, Options, Plot, Result, hardware, not_run, table
 from tests.bench.measuring import report as keep
 from tests.bench.pictures import lines
@@ -96,6 +96,35 @@ def test_a_plot_of_several_columns_names_its_lines_by_them_and_keeps_to_its_rows
         {"x": "three", "p50": 1, "ok": True, "load": "2 open"},
     ]
     assert lines(plot, rows) == {"p50": [("one", 1)], "p99": [("one", 2)]}
+
+
+@pytest.mark.parametrize(
+    ("bench", "rows", "found"),
+    [
+        (
+            "head_to_head",
+            [
+                {"system": "conclave", "seats": 3, "ack p50": 1.0, "per s": 900.0},
+                {"system": "celery", "seats": 3, "ack p50": 2.0, "per s": 90.0},
+                {"system": "autogen", "not run": "not installed"},
+            ],
+            {"3": [("conclave", 900.0), ("celery", 90.0)]},
+        ),
+        (
+            "store_growth",
+            [
+                {"question": "get", "stored": 1_000, "p50": 1.0},
+                {"question": "get", "stored": 1_000_000, "p50": 1.2},
+                {"question": "list", "stored": 1_000, "p50": 3.0},
+            ],
+            {"get": [(1_000, 1.0), (1_000_000, 1.2)], "list": [(1_000, 3.0)]},
+        ),
+    ],
+)
+def test_plots_of_others_are_found_by_what_their_columns_are_called(bench, rows, found):
+    (plot,) = plots.of(bench, rows)
+    assert lines(plot, rows) == found
+    assert plots.of(bench, [{"not run": "no server"}]) == []
 
 
 @pytest.mark.parametrize("bars", [True, False])
