@@ -5,6 +5,7 @@ table, its bars, its picture, and where and how it was measured. What is not the
 run. Nothing is computed here: all figures are the benchmarks' own.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -147,4 +148,4 @@ def write(folder: Path = RESULTS) -> Path:
 
 
 if __name__ == "__main__":
-    print(f"written: {write(*map(Path, sys.argv[1:2]))}")
+    print(f"written: {os.path.relpath(write(*map(Path, sys.argv[1:2])))}")
