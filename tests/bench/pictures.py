@@ -59,10 +59,15 @@ def lines(plot: Plot, rows: Rows) -> Lines:
             continue
         for y in plot.y:
             if _drawable(row.get(plot.x), row.get(y), plot):
-                parts = [str(row.get(name)) for name in plot.by]
+                parts = [_named(name, row.get(name)) for name in plot.by]
                 parts += [y] if len(plot.y) > 1 or not parts else []
                 found[", ".join(parts)].append((row[plot.x], row[y]))
     return found
+
+
+def _named(column: str, value: Any) -> str:
+    """A text says what it is; a number needs its column."""
+    return f"{value} {column}" if isinstance(value, int | float) else str(value)
 
 
 def _is_like(value: Any, wanted: Any) -> bool:
@@ -126,6 +131,9 @@ def _apart(values: Sequence[float]) -> list[float]:
 
 
 def _curves(axes: Axes, found: Lines) -> None:
+    names = {x for points in found.values() for x, _ in points if isinstance(x, str)}
+    if len(names) >= MOST_TICKS:
+        axes.tick_params(axis="x", labelsize="small", rotation=40)
     for number, (name, points) in enumerate(found.items()):
         ordered = points if isinstance(points[0][0], str) else sorted(points)
         axes.plot(

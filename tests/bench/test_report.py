@@ -108,7 +108,7 @@ def test_a_plot_of_several_columns_names_its_lines_by_them_and_keeps_to_its_rows
                 {"system": "celery", "seats": 3, "ack p50": 2.0, "per s": 90.0},
                 {"system": "autogen", "not run": "not installed"},
             ],
-            {"3": [("conclave", 900.0), ("celery", 90.0)]},
+            {"3 seats": [("conclave", 900.0), ("celery", 90.0)]},
         ),
         (
             "store_growth",
