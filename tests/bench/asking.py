@@ -10,8 +10,8 @@ from typing import Any, Self
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.bus import Bus, Message
-from actors.bus.nats_bus import connect
+from actors.bus import Message
+from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import BusSettings
 from schemas.codec import decode, encode
 from schemas.deliberation import CancelRequest, DeliberationRequest
@@ -47,7 +47,7 @@ class Asking:
         self._nats = nats
         self._numbers = count()
         self._over: dict[str, asyncio.Future[float]] = {}
-        self.bus: Bus
+        self.bus: NatsBus
 
     async def __aenter__(self) -> Self:
         self.bus = await connect(self._nats, "bench asking")
@@ -112,6 +112,11 @@ class Asking:
         """Return what an actor counts."""
         reply = await self.bus.request(f"$SRV.STATS.{service}", b"")
         return dict(decode(StatsReply, reply.body).data)
+
+    async def forget(self) -> None:
+        """Empty the stream, once nothing is under way: what is started next has no past to read."""
+        await self.settled()
+        await self.bus.api(f"STREAM.PURGE.{DELIBERATIONS}", {})
 
     async def settled(self) -> None:
         """Return when nothing has been stored for a while."""
