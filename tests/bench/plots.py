@@ -1,6 +1,6 @@
 """Which pictures are made of results that ask for none themselves.
 
-Where only the question is known, its columns are found by what they are called.
+Where hardly more than the question is known, columns are found by what they are called.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,6 @@ Rows = Sequence[Mapping[str, Any]]
 
 RATES = ("*per s", "*/s", "*throughput*")
 SEATS = ("*seat*", "*worker*")
-STORED = ("*stored*", "*finished*", "deliberations")
-TIMES = ("*p50*", "*ms", "*restart*")
 
 PLOTS: Mapping[str, Sequence[Plot]] = {
     "ack_latency": (
@@ -56,6 +54,24 @@ PLOTS: Mapping[str, Sequence[Plot]] = {
             log_y=True,
         ),
     ),
+    "store_growth": (
+        Plot(
+            title="queries as the store grows",
+            x="finished",
+            y=("ping", "get", "wait", "list", "stats"),
+            unit="ms, median",
+            log_x=True,
+            log_y=True,
+        ),
+        Plot(
+            title="starts as the store grows",
+            x="finished",
+            y=("restart s", "rebuild s", "responder s"),
+            unit="s",
+            log_x=True,
+            log_y=True,
+        ),
+    ),
     "council_scaling": (Plot(title="T(N)/T(1), vLLM", x="seats", y=("T(N)/T(1)",), by=("model",)),),
     "prefix_cache": (
         Plot(
@@ -85,13 +101,7 @@ PLOTS: Mapping[str, Sequence[Plot]] = {
 
 def of(bench: str, rows: Rows) -> Sequence[Plot]:
     """Return the pictures of a result without plots of its own; none where nothing is known."""
-    match bench:
-        case "head_to_head":
-            return _rates(rows)
-        case "store_growth":
-            return _growth(rows)
-        case _:
-            return PLOTS.get(bench, ())
+    return _rates(rows) if bench == "head_to_head" else PLOTS.get(bench, ())
 
 
 def _rates(rows: Rows) -> Sequence[Plot]:
@@ -100,23 +110,6 @@ def _rates(rows: Rows) -> Sequence[Plot]:
         Plot(title=rate, x=name, y=(rate,), by=_called(rows, SEATS)[:1], bars=True, log_y=True)
         for name in _names(rows)[:1]
         for rate in _called(rows, RATES)
-    ]
-
-
-def _growth(rows: Rows) -> Sequence[Plot]:
-    """Every time against how many deliberations are stored."""
-    times = _called(rows, TIMES)
-    return [
-        Plot(
-            title="as the store grows",
-            x=stored,
-            y=times,
-            by=_names(rows),
-            unit="ms",
-            log_x=True,
-            log_y=True,
-        )
-        for stored in _called(rows, STORED)[:1]
     ]
 
 

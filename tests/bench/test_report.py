@@ -111,20 +111,21 @@ def test_a_plot_of_several_columns_names_its_lines_by_them_and_keeps_to_its_rows
             {"3 seats": [("conclave", 900.0), ("celery", 90.0)]},
         ),
         (
-            "store_growth",
+            "engine_path",
             [
-                {"question": "get", "stored": 1_000, "p50": 1.0},
-                {"question": "get", "stored": 1_000_000, "p50": 1.2},
-                {"question": "list", "stored": 1_000, "p50": 3.0},
+                {"in flight": 1, "way": "direct", "tokens/s": 90.0},
+                {"in flight": 64, "way": "direct", "tokens/s": 900.0},
+                {"in flight": 1, "way": "agent", "tokens/s": 89.0},
             ],
-            {"get": [(1_000, 1.0), (1_000_000, 1.2)], "list": [(1_000, 3.0)]},
+            {"direct": [(1, 90.0), (64, 900.0)], "agent": [(1, 89.0)]},
         ),
     ],
 )
-def test_plots_of_others_are_found_by_what_their_columns_are_called(bench, rows, found):
-    (plot,) = plots.of(bench, rows)
+def test_results_without_plots_of_their_own_have_those_of_their_question(bench, rows, found):
+    plot, *_ = plots.of(bench, rows)
     assert lines(plot, rows) == found
-    assert plots.of(bench, [{"not run": "no server"}]) == []
+    absent = [{"not run": "no server"}]
+    assert not any(lines(plot, absent) for plot in plots.of(bench, absent))
 
 
 @pytest.mark.parametrize("bars", [True, False])
