@@ -32,7 +32,11 @@ SPARED = (NOT_NEEDED, "the result no longer depended on its answer")
 
 
 def result(state: State, status: Status, now_ms: int, reason: str = "") -> Deliberation:
-    """All that is known of a deliberation as `status`, at `now_ms`."""
+    """All that is known of a deliberation as `status`, at `now_ms`.
+
+    By a clock that is behind the one by which it was asked, it took no time at all.
+    """
+    now_ms = max(now_ms, state.opened.asked_at_ms)
     standing = PROTOCOLS[state.opened.request.protocol].standing(state)
     return _result(state, status, now_ms, reason, standing, election.hold(state))
 

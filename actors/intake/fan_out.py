@@ -23,9 +23,9 @@ from subjects.streams import backoff_s, dispatch_consumer
 
 log = logging.getLogger(__name__)
 
-FETCH = 256
-MAX_OPEN = 512
-"""Openings being fanned out at a time; more wait in the stream."""
+FETCH = 64
+MAX_OPEN = 128
+"""Openings being fanned out at a time; more wait in the stream, so that requests need not."""
 
 
 class FanOut:

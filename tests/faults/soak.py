@@ -23,8 +23,10 @@ from contextlib import asynccontextmanager
 
 import uvloop
 
+from actors.clock import now_ms
 from actors.queries.stats import MAX_ENTRIES
 from actors.settings import Retention
+from schemas.agent import Usage
 from schemas.codec import encode
 from schemas.result import Deliberation
 from subjects import names
@@ -86,13 +88,19 @@ async def soak(minutes: float, load: Load, every_s: float) -> Soak:
 
 
 async def fill(scene: Scene, count: int = MAX_ENTRIES) -> None:
-    """Store so many outcomes of nobody's deliberations."""
+    """Store so many outcomes of nobody's deliberations, with figures as large as real ones."""
     numbers = iter(range(count))
 
     async def store() -> None:
         for number in numbers:
             told = Deliberation(
-                task_id=f"{FILLER}{number}", role="DEV", protocol="independent", status="COMPLETED"
+                task_id=f"{FILLER}{number}",
+                role="DEV",
+                protocol="independent",
+                status="COMPLETED",
+                created_at_ms=now_ms(),
+                duration_ms=1_000,
+                usage=Usage(prompt_tokens=1_000, completion_tokens=300),
             )
             subject = names.outcome("completed", told.task_id)
             await scene.witness.store(subject, encode(told))

@@ -96,6 +96,8 @@ class Ledger:
             return
         if _is("opened", kept):
             state = history.opening(_record(kept))
+        elif not 0 < _round(kept) == state.round.round:
+            return  # garbage, or a round out of its turn: nobody is asked for it
         if state.opened.deadline_ms <= self._wall_ms() + 100:
             return
         asked = {_asked(each) for each in told if each.subject.startswith("agent.request.")}

@@ -58,6 +58,14 @@ def test_a_clock_that_went_back_gives_no_negative_duration():
     assert outcome.result(after(), "CANCELLED", 500).duration_ms == 0
 
 
+def test_a_result_by_a_clock_that_is_behind_follows_from_what_it_says_itself():
+    state = after()
+    submitted = replace(state.opened, submitted_at_ms=state.opened.opened_at_ms + 45)
+    state = replace(state, opened=submitted)
+    told = outcome.result(state, "FAILED", submitted.asked_at_ms - 40)
+    assert outcome.result(state, "FAILED", told.created_at_ms + told.duration_ms) == told
+
+
 def test_the_callers_metadata_comes_back():
     constraints = Constraints(metadata={"ticket": "B-17"})
     result = outcome.result(after(constraints=constraints), "TIMEOUT", 2_000)
