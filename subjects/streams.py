@@ -9,6 +9,7 @@ DELIBERATIONS = "DELIBERATIONS"
 COUNCILS = "COUNCILS"
 DEAD_LETTERS = "DEAD_LETTERS"
 ADVISORIES = "ADVISORIES"
+CHECKPOINTS = "CHECKPOINTS"
 
 DUPLICATE_WINDOW_S = 120.0
 """Doubles by `Nats-Msg-Id` are dropped this long; effects stay single beyond it by their keys."""
@@ -64,12 +65,13 @@ class ConsumerSpec(Struct, frozen=True, kw_only=True):
 
 
 def streams(max_age_s: float, max_bytes: int, replicas: int) -> tuple[StreamSpec, ...]:
-    """Return the four streams of a system.
+    """Return the five streams of a system.
 
     All of a deliberation lies in DELIBERATIONS, so there is one total order. Its RePublish
     turns a stored outcome into the public event, so an event is never seen that is not stored.
     DEAD_LETTERS keeps of each letter what became of it last, so one that was dropped stays dropped.
     ADVISORIES captures what nats-server says only once: that a message was given up.
+    CHECKPOINTS is of use only beside DELIBERATIONS, and may be lost at any time.
     """
     return (
         StreamSpec(
@@ -110,6 +112,13 @@ def streams(max_age_s: float, max_bytes: int, replicas: int) -> tuple[StreamSpec
             subjects=(names.ANY_GIVEN_UP, names.ANY_TERMINATED),
             max_age_s=max_age_s,
             replicas=replicas,
+        ),
+        StreamSpec(
+            name=CHECKPOINTS,
+            description="what was open at a place of DELIBERATIONS: where reading may begin",
+            subjects=(names.CHECKPOINT,),
+            replicas=replicas,
+            last_only=True,
         ),
     )
 

@@ -200,10 +200,11 @@ class Bus(Protocol):
         """
 
     def follow(
-        self, stream: str, filters: Sequence[str], *, since_ms: int
+        self, stream: str, filters: Sequence[str], *, since_ms: int, after: int = 0
     ) -> AsyncGenerator[Record | None, None]:
         """Every message stored since `since_ms` (epoch) and from now on, in order, once.
 
+        With a sequence `after`, every message behind that instead.
         Yields None once, when everything stored at the start has been yielded.
         """
 

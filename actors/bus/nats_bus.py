@@ -8,6 +8,7 @@ from actors.bus import (
     Disconnected,
     Headers,
     Message,
+    NoResponders,
     Record,
     Stored,
     Unavailable,
@@ -130,6 +131,8 @@ class NatsBus(Connection):
         if not replies or not _ends_batch(replies[-1]):
             raise Unavailable(f"reading from {stream} was cut short")
         end = replies.pop().headers.get(STATUS)
+        if end == NO_RESPONDERS:
+            raise NoResponders(f"there is no stream {stream}")
         if end not in ("204", "404"):
             raise Unavailable(f"reading from {stream} failed with status {end}")
         return [jetstream.direct_record(reply.headers, reply.body) for reply in replies]
@@ -221,10 +224,12 @@ class NatsBus(Connection):
         return lambda: self._requests.pop(requests, None)
 
     def follow(
-        self, stream: str, filters: Sequence[str], *, since_ms: int
+        self, stream: str, filters: Sequence[str], *, since_ms: int, after: int = 0
     ) -> AsyncGenerator[Record | None, None]:
         """See `actors.bus.Bus`."""
-        return nats_pull.follow(self, self._register, stream, filters, since_ms=since_ms)
+        return nats_pull.follow(
+            self, self._register, stream, filters, since_ms=since_ms, after=after
+        )
 
 
 def _is_no_responders(message: Message) -> bool:

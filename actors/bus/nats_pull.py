@@ -218,13 +218,13 @@ async def follow(
     filters: Sequence[str],
     *,
     since_ms: int,
+    after: int = 0,
 ) -> AsyncGenerator[Record | None, None]:
-    """Every message in stream order, once, from `since_ms` on; see `actors.bus.Bus.follow`.
+    """Every message in stream order, once, from where it is told; see `actors.bus.Bus.follow`.
 
     The consumer is made anew, behind the last message seen, whenever it is lost or a
     delivery is missing (its numbers run without gaps: the "ordered consumer" of NATS ADR-17).
     """
-    after = 0
     caught_up = False
     while True:
         name = f"follow-{uuid4().hex[:12]}"

@@ -1,42 +1,34 @@
 """Collector: folds what the seats say, and stores what follows: a round, or the one outcome.
 
 Follows `deliberation.opened.*`, `deliberation.round.*`, `agent.response.*` and
-`deliberation.outcome.*.*` in stream order. After a crash it reads again from the longest allowed
-deadline ago, so it needs no checkpoint; deadlines come from the stored openings and hold even if
+`deliberation.outcome.*.*` in stream order. After a crash it reads on from a checkpoint, or without
+one from the longest allowed deadline ago; deadlines come from the stored openings and hold even if
 no agent ever answers. What is older and still open, after an outage longer than that, is ended
 then. Rounds and outcome are compare-and-sets, so a second collector is a harmless hot standby.
 """
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
-from functools import partial
 from typing import Any
 
 from actors.actor import RETRY_S, keep_running
 from actors.bus import Bus, BusError, Conflict, Record
 from actors.clock import now_ms
 from actors.dead_letters import set_aside
-from actors.deliberations import outcome, responses
-from actors.deliberations.deliberation import (
-    Conclude,
-    OpenRound,
-    State,
-    advance,
-    objection,
-    respond,
-)
-from actors.deliberations.history import opening
+from actors.deliberations import checkpoint, outcome
+from actors.deliberations.deliberation import Conclude, OpenRound, State
 from actors.deliberations.leftovers import end_leftovers
+from actors.deliberations.ongoing import Ongoing
+from actors.deliberations.past import Beginning, Past, beginning
 from actors.deliberations.rounds import decide
 from actors.deliberations.wakings import Wakings
-from actors.intake.load import TELL_S, LoadMeter
+from actors.intake.load import TELL_S
 from actors.service import Service
 from actors.settings import Limits
 from actors.tasks import TaskSet
-from schemas.codec import encode, read
+from schemas.codec import encode
 from schemas.deliberation import RoundOpened
 from schemas.errors import BadMessage
 from schemas.version import SCHEMA_HEADERS
@@ -66,23 +58,21 @@ class Collector:
         self._bus = bus
         self._clock = clock
         self._limits = limits or Limits()
-        self._open: dict[str, State] = {}
+        self._ongoing = Ongoing()
         self._wakings = Wakings()
         self._caught_up = asyncio.Event()
-        self._past: dict[str, list[Record]] = {}
-        """Before it has caught up: what was read of tasks that may still be open."""
+        self._begun = Beginning()
+        self._past = Past()
+        self._is_whole = False
+        """Whether all that has no outcome is known: only then may a checkpoint say so."""
+        self._told = 0
+        """The sequence up to which the last checkpoint went."""
         self._room = asyncio.Semaphore(MAX_DECIDING)
         self._deciding: set[str] = set()
         """Tasks whose decision is being stored and has not come back by the stream."""
-        self._round_sequence: dict[str, int] = {}
-        self._load = LoadMeter()
-        self._folded = 0
-        self._since_ms = 0
         self._loops = TaskSet("collector loops")
         self._work = TaskSet("collector work")
-        self._concluded = self._ignored = self._rejected = 0
-        self._refused: Counter[str] = Counter()
-        """Responses that changed nothing, by the reason why; see `responses.py`."""
+        self._concluded = self._rejected = self._setting_aside = 0
         self.service = Service(
             bus,
             "conclave-collector",
@@ -93,11 +83,11 @@ class Collector:
 
     def _counters(self) -> dict[str, Any]:
         return {
-            "open": len(self._open),
+            "open": len(self._ongoing.states),
             "concluded": self._concluded,
-            "ignored": self._ignored,
+            "ignored": self._ongoing.ignored,
             "rejected": self._rejected,
-            "refused": dict(self._refused),
+            "refused": dict(self._ongoing.refused),
         }
 
     async def start(self) -> None:
@@ -105,7 +95,7 @@ class Collector:
         keep_running(self._loops, self.failed, "fold", self._fold)
         keep_running(self._loops, self.failed, "time", self._watch_time)
         keep_running(self._loops, self.failed, "load", self._tell_load)
-        keep_running(self._loops, self.failed, "leftovers", self._end_leftovers)
+        keep_running(self._loops, self.failed, "checkpoints", self._keep_checkpoints)
         await self._caught_up.wait()
         await self.service.start()
 
@@ -114,18 +104,20 @@ class Collector:
         await self.service.drain()
         await self._loops.cancel()
         await self._work.join(DRAIN_S)
+        await self._store_checkpoint()
 
     async def _fold(self) -> None:
-        self._since_ms = self._clock() - int(self._limits.max_timeout_seconds * 1000)
+        oldest_ms = self._clock() - int(self._limits.max_timeout_seconds * 1000)
         self._caught_up.clear()
-        self._past.clear()
-        self._open.clear()
+        self._is_whole = False
         self._deciding.clear()
-        self._refused.clear()
-        self._load.clear()
         self._wakings.clear()
-        self._round_sequence.clear()
-        records = self._bus.follow(DELIBERATIONS, FILTERS, since_ms=self._since_ms)
+        self._ongoing.clear()
+        self._begun = begun = await beginning(self._bus, oldest_ms)
+        self._past = Past(begun.events)
+        records = self._bus.follow(
+            DELIBERATIONS, FILTERS, since_ms=begun.since_ms, after=begun.after
+        )
         async with aclosing(records):
             async for record in records:
                 if record is None:
@@ -133,45 +125,30 @@ class Collector:
                 elif self._caught_up.is_set():
                     self._apply(record)
                 else:
-                    self._keep(record)
-
-    def _keep(self, record: Record) -> None:
-        """Keep what is read of the past, undecoded: of what has ended nothing is needed."""
-        task_id = names.task_of(record.subject) or ""
-        if record.subject.startswith("deliberation.outcome."):
-            self._past.pop(task_id, None)
-        else:
-            self._past.setdefault(task_id, []).append(record)
-        self._folded = record.sequence
+                    self._past.keep(record)
 
     def _catch_up(self) -> None:
         """Fold the past of what is open, and see what follows from it."""
-        folded = self._folded
-        for records in self._past.values():
-            for record in records:
-                self._apply(record)
-        self._folded = folded
-        self._past.clear()
+        for record in self._past.take():
+            self._apply(record)
+        self._ongoing.folded.last = self._past.last
         self._caught_up.set()
-        for task_id in tuple(self._open):
+        for task_id in tuple(self._ongoing.states):
             self._judge(task_id)
 
     def _apply(self, record: Record) -> None:
         task_id = names.task_of(record.subject) or ""
         try:
-            if record.subject.startswith("deliberation.outcome."):
-                self._forget(task_id)
-            elif record.subject.startswith("deliberation.opened."):
-                self._on_opening(task_id, record)
-            elif record.subject.startswith("deliberation.round."):
-                self._on_round(task_id, record)
-            else:
-                self._on_response(task_id, record)
+            self._ongoing.apply(task_id, record)
         except BadMessage as error:
             self._rejected += 1
+            self._setting_aside += 1
             self._work.spawn(self._set_aside(record, error), "set aside")
-        self._folded = record.sequence
-        if task_id in self._open and self._caught_up.is_set():
+        if record.subject.startswith("deliberation.outcome."):
+            self._forget(task_id)
+        elif record.subject.startswith("deliberation.round."):
+            self._deciding.discard(task_id)
+        if task_id in self._ongoing.states and self._caught_up.is_set():
             self._judge(task_id)
 
     async def _set_aside(self, record: Record, error: BadMessage) -> None:
@@ -182,54 +159,16 @@ class Collector:
                 log.warning("setting aside later sequence=%d %s", record.sequence, failure)
                 await asyncio.sleep(RETRY_S)
             else:
+                self._setting_aside -= 1
                 return
 
-    def _on_opening(self, task_id: str, record: Record) -> None:
-        state = _checked_opening(task_id, record)
-        if task_id in self._open:
-            return  # stored past the compare-and-set, so not by a dispatcher; the first stands
-        self._load.began(state.opened.request.role)
-        self._open[task_id] = state
-
     def _forget(self, task_id: str) -> None:
-        state = self._open.pop(task_id, None)
+        self._ongoing.forget(task_id)
         self._deciding.discard(task_id)
-        self._round_sequence.pop(task_id, None)
         self._wakings.forget(task_id)
-        if state is not None:
-            self._ignored += state.ignored
-            self._load.ended(state.opened.request.role)
-
-    def _on_round(self, task_id: str, record: Record) -> None:
-        if task_id in self._open:
-            self._round_sequence[task_id] = record.sequence
-        self._deciding.discard(task_id)
-        opened = read(RoundOpened, record.body, record.headers)
-        self._change(task_id, partial(advance, opened=opened))
-
-    def _on_response(self, task_id: str, record: Record) -> None:
-        try:
-            response = responses.read(record.body, record.headers)
-        except BadMessage:
-            self._refused["garbage"] += 1
-            raise
-        if response.task_id != task_id:
-            self._refused["wrong_task"] += 1
-            raise BadMessage("task_id is not the one in the subject", "$.task_id")
-        state = self._open.get(task_id)
-        against = "not_open" if state is None else objection(state, response)
-        if against is not None:
-            self._refused[against] += 1
-        self._change(task_id, partial(respond, response=response, stored_ms=record.stored_ms))
-
-    def _change(self, task_id: str, event: Callable[[State], State]) -> None:
-        if task_id in self._open:
-            self._open[task_id] = event(self._open[task_id])
-        else:
-            self._ignored += 1
 
     def _judge(self, task_id: str) -> None:
-        state = self._open[task_id]
+        state = self._ongoing.states[task_id]
         if task_id in self._deciding:
             return
         decision = decide(state, self._clock())
@@ -239,7 +178,7 @@ class Collector:
         elif isinstance(decision.command, OpenRound):
             self._deciding.add(task_id)
             # Taken with the state: a further round may be read before the task has its turn.
-            after = self._round_sequence.get(task_id, 0)
+            after = self._ongoing.round_sequence.get(task_id, 0)
             self._work.spawn(self._open_round(state, decision.command, after), "open round")
         else:
             self._wakings.set(task_id, decision.look_again_ms)
@@ -284,17 +223,41 @@ class Collector:
             return False
         return True
 
-    async def _end_leftovers(self) -> None:
+    async def _keep_checkpoints(self) -> None:
+        """End what was left behind; from then on all that is open is known, and is written down."""
         await self._caught_up.wait()
-        self._concluded += await end_leftovers(self._bus, self._since_ms, self._clock)
-        await asyncio.Event().wait()  # there can be no more: from here on all is followed
+        if not self._begun.is_whole:
+            self._concluded += await end_leftovers(self._bus, self._begun.since_ms, self._clock)
+        self._is_whole = True
+        while True:
+            await self._store_checkpoint()
+            await asyncio.sleep(checkpoint.EVERY_S)
+
+    async def _store_checkpoint(self) -> None:
+        """Tell whoever starts next what is open, if that is news.
+
+        Not while something is being set aside: were it lost with us, nobody would read it again.
+        """
+        folded = self._ongoing.folded
+        if not self._is_whole or self._setting_aside or folded.sequence == self._told:
+            return
+        told = folded.checkpoint(self._bus.max_payload)
+        if told is None:
+            return
+        try:
+            await self._bus.publish(names.CHECKPOINT, encode(told), SCHEMA_HEADERS)
+        except BusError as error:
+            log.info("no checkpoint this time, the next start reads longer: %s", error)
+        else:
+            self._told = folded.sequence
 
     async def _tell_load(self) -> None:
         """Let the dispatchers know what is open, so that they can refuse more than can be done."""
         await self._caught_up.wait()
-        clock = asyncio.get_running_loop().time
+        clock, ongoing = asyncio.get_running_loop().time, self._ongoing
         while True:
-            if (load := self._load.told(self._folded, clock())) is not None:
+            load = ongoing.load.told(ongoing.folded.sequence, clock())
+            if load is not None:
                 await self._bus.publish(names.LOAD, encode(load), SCHEMA_HEADERS)
             await asyncio.sleep(TELL_S)
 
@@ -302,13 +265,6 @@ class Collector:
         while True:
             await self._caught_up.wait()
             for task_id in self._wakings.take(self._clock()):
-                if task_id in self._open:
+                if task_id in self._ongoing.states:
                     self._judge(task_id)
             await self._wakings.wait(self._clock())
-
-
-def _checked_opening(task_id: str, record: Record) -> State:
-    state = opening(record)
-    if state.opened.task_id != task_id:
-        raise BadMessage("task_id is not the one in the subject", "$.task_id")
-    return state

@@ -20,6 +20,7 @@ STREAMS = (
     streams.COUNCILS,
     streams.DEAD_LETTERS,
     streams.ADVISORIES,
+    streams.CHECKPOINTS,
 )
 START = "conclave up, or conclave run {}"
 

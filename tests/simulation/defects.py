@@ -9,12 +9,14 @@ from unittest import mock
 from actors.agents.agent import Agent
 from actors.bus.nats_bus import NatsBus
 from actors.deliberations import history, responses
+from actors.deliberations.checkpoint import Folded
 from actors.deliberations.collector import Collector
 
 _objection = responses.objection
 _speak = Agent._speak
 _judge = Collector._judge
 _store = NatsBus.store
+_checkpoint = Folded.checkpoint
 
 
 def _never_known(opened: Any, rounds: Any, known: bool, response: Any) -> Any:
@@ -47,6 +49,14 @@ def _no_timer_after_restart(self: Collector, task_id: str) -> None:
         _judge(self, task_id)
 
 
+def _claims_too_much(self: Any, max_bytes: int) -> Any:
+    """The last record of now, with what was open when it was asked first."""
+    now, self._opened = self._opened, self.__dict__.setdefault("before", dict(self._opened))
+    told = _checkpoint(self, max_bytes)
+    self._opened = now
+    return told
+
+
 def _planted(target: str, value: Callable[..., Any]) -> Callable[[], Any]:
     @contextmanager
     def planted() -> Iterator[None]:
@@ -68,6 +78,9 @@ DEFECTS = {
     ),
     "the agent acknowledges before it answers": _planted(
         "actors.agents.agent.Agent._speak", _ack_first
+    ),
+    "a checkpoint claims what was not folded yet": _planted(
+        "actors.deliberations.checkpoint.Folded.checkpoint", _claims_too_much
     ),
     "the collector sets no timers for what it finds after a restart": _planted(
         "actors.deliberations.collector.Collector._judge", _no_timer_after_restart

@@ -18,6 +18,9 @@ from tests.simulation.engine import MoodyEngine
 from tests.simulation.loop import OWNER, VirtualLoop
 from tests.simulation.processes import SimulatedProcess
 
+CHECKPOINT_S = 0.1
+"""Faults come in seconds here: with the product's own pace few would meet a checkpoint."""
+
 
 @contextmanager
 def simulated() -> Iterator[None]:
@@ -28,6 +31,7 @@ def simulated() -> Iterator[None]:
     """
     replaced = {
         "actors.clock.time_ns": _wall_ns,
+        "actors.deliberations.checkpoint.EVERY_S": CHECKPOINT_S,
         "actors.bus.nats_bus.connect": _connect,
         "actors.bus.nats_pull.uuid4": _uuid4,
         "secrets.token_hex": _token_hex,
