@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
+from msgspec.structs import replace
+
 from actors.agents.agent import Agent
 from actors.bus.nats_bus import NatsBus
 from actors.deliberations import history, responses
 from actors.deliberations.checkpoint import Folded
 from actors.deliberations.collector import Collector
+from schemas.checkpoint import Checkpoint
 
 _objection = responses.objection
 _speak = Agent._speak
@@ -49,12 +52,10 @@ def _no_timer_after_restart(self: Collector, task_id: str) -> None:
         _judge(self, task_id)
 
 
-def _claims_too_much(self: Any, max_bytes: int) -> Any:
-    """The last record of now, with what was open when it was asked first."""
-    now, self._opened = self._opened, self.__dict__.setdefault("before", dict(self._opened))
+def _claims_too_much(self: Folded, max_bytes: int) -> Checkpoint | None:
+    """As if the last record were taken before the youngest opening was folded."""
     told = _checkpoint(self, max_bytes)
-    self._opened = now
-    return told
+    return told and replace(told, open=dict(list(told.open.items())[:-1]))
 
 
 def _planted(target: str, value: Callable[..., Any]) -> Callable[[], Any]:

@@ -30,7 +30,7 @@ class Plan:
         """Whether the stream drops doubles by message id; nothing may rest on that alone."""
         self.moods = _moods(draw)
         self.requests = [drawn_request(draw, number) for number in range(draw.choice([1, 2, 4]))]
-        self.faults = _faults(draw)
+        self.faults = sorted(_faults(draw) + _restarts(draw))
         self.intruder = draw.random() < 0.25
         """Whether somebody stores what nobody should."""
         self._skews = draw.choice([(0,), (0,), (-50_000_000, 0, 50_000_000)])
@@ -83,4 +83,10 @@ def _faults(draw: random.Random) -> list[tuple[float, str, str, float]]:
             if kind == "freeze":
                 seconds *= draw.choice([1.0, 8.0])
             found.append((HEALED_S * draw.random(), kind, draw.choice(whom), seconds))
-    return sorted(found)
+    return found
+
+
+def _restarts(draw: random.Random) -> list[tuple[float, str, str, float]]:
+    """A collector killed amid its work: what it comes back with is what it had kept before."""
+    times = draw.choice([0, 1, 2, 2])
+    return [(1.0 + 3.0 * draw.random(), "kill", "collector", 0.0) for _ in range(times)]

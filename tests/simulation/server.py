@@ -9,9 +9,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
+from subjects.streams import CHECKPOINTS
 from tests.simulation.consumer import Consumer
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.stream import Kept, Refused, Stream, encode, matches
+
+LOST_CHECKPOINTS = 0.5
+"""The share of crashes after which there is none."""
 
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -313,7 +317,12 @@ class Server:
     # -------------------------------------------------------------------------------- faults
 
     def crash(self) -> None:
-        """Be killed and started again: what is stored stays, what only memory held is gone."""
+        """Be killed and started again: what is stored stays, what only memory held is gone.
+
+        A checkpoint is published without a receipt, so nobody was told that it is stored.
+        """
+        if CHECKPOINTS in self.streams and self._loop.draw.random() < LOST_CHECKPOINTS:
+            self.streams[CHECKPOINTS].empty()
         for subscriber in self.subscribers:
             if not subscriber.peer.sturdy:
                 self.unsubscribe(subscriber)

@@ -81,6 +81,11 @@ class Stream:
             self._ids[message_id] = (kept.sequence, now_ns)
         return kept, kept.sequence
 
+    def empty(self) -> None:
+        """Lose all that is stored; sequences go on."""
+        self.records.clear()
+        self._newest.clear()
+
     def newest(self, patterns: Sequence[str]) -> list[Kept]:
         """The last message of each subject under any of the patterns, in stream order."""
         if all("*" not in each and ">" not in each for each in patterns):
