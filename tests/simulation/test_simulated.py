@@ -74,7 +74,7 @@ def course(seed: int) -> list[tuple[int, str, int]]:
 
 
 def test_the_simulated_world_is_as_bad_as_it_should_be():
-    reports = [simulate(seed) for seed in range(40)]
+    reports = [simulate(seed) for seed in range(80)]
     ends = {end for report in reports for end in report.outcomes}
     assert ends == {"completed", "timeout", "failed", "cancelled"}
-    assert sum(report.messages for report in reports) > 40 * 300
+    assert sum(report.messages for report in reports) > 80 * 300
