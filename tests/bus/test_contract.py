@@ -6,7 +6,17 @@ from contextlib import aclosing
 
 import pytest
 
-from actors.bus import BusError, Conflict, Delivery, Message, Puller, Record, TooLarge, Unavailable
+from actors.bus import (
+    BusError,
+    Conflict,
+    Delivery,
+    Message,
+    NoResponders,
+    Puller,
+    Record,
+    TooLarge,
+    Unavailable,
+)
 from actors.bus.nats_bus import NatsBus
 from actors.bus.nats_pull import Requests
 from subjects import names
@@ -382,6 +392,14 @@ class TestFollow:
         async with aclosing(bus.follow(DELIBERATIONS, [WORK], since_ms=now_ms)) as records:
             assert (await anext(records)).body == b"new"
 
+    async def test_only_what_lies_behind_a_sequence_comes(self, bus: NatsBus):
+        await stored_work(bus, b"1", b"2", b"3")
+        records = bus.follow(DELIBERATIONS, [WORK], since_ms=0, after=1)
+        async with aclosing(records):
+            past = [await anext(records) for _ in range(3)]
+        assert bodies(past[:2]) == [b"2", b"3"]
+        assert past[2] is None
+
     async def test_many_come_without_gap_or_double(self, bus: NatsBus):
         await asyncio.gather(*(stored_work(bus, b"x") for _ in range(1_500)))
         async with aclosing(bus.follow(DELIBERATIONS, [WORK], since_ms=0)) as records:
@@ -436,6 +454,10 @@ class TestReads:
         await bus.store(names.outcome("failed", "t-1"), b"outcome")
         filters = [names.opened("t-1"), names.any_outcome_of("t-1")]
         assert bodies(await bus.last(DELIBERATIONS, filters)) == [b"opened", b"outcome"]
+
+    async def test_reading_from_no_stream_is_told_from_a_server_that_is_away(self, bus: NatsBus):
+        with pytest.raises(NoResponders, match="there is no stream NOWHERE"):
+            await bus.scan("NOWHERE", ">")
 
     async def test_nothing_stored_is_nothing_read(self, bus: NatsBus):
         assert await bus.last(DELIBERATIONS, [names.opened("t-1")]) == []

@@ -14,7 +14,7 @@ from actors.bus import Unavailable
 from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import BusSettings
 from subjects import names, permissions
-from subjects.streams import COUNCILS, DELIBERATIONS
+from subjects.streams import CHECKPOINTS, COUNCILS, DELIBERATIONS
 from supervisor.nats_server import binary
 from tests.harness.events import until_async
 from tests.harness.system import System
@@ -132,6 +132,7 @@ async def test_what_it_may_hear_it_hears(whole: System, seat: Program):
         "deliberation.cancel",
         "deliberation.council.delete",
         "deliberation.council.stored.DEV",
+        "deliberation.checkpoint",
         "agent.heartbeat.seat-3-DEV-other",
     ],
 )
@@ -150,6 +151,7 @@ async def test_it_cannot_say(whole: System, seat: Program, subject: str):
         f"CONSUMER.DELETE.{DELIBERATIONS}.agent-DEV",
         f"DIRECT.GET.{DELIBERATIONS}",
         f"DIRECT.GET.{COUNCILS}",
+        f"STREAM.PURGE.{CHECKPOINTS}",
         f"STREAM.MSG.GET.{DELIBERATIONS}",
         f"STREAM.PURGE.{DELIBERATIONS}",
         f"STREAM.DELETE.{DELIBERATIONS}",

@@ -94,6 +94,7 @@ def test_no_two_streams_store_the_same_subject():
         (names.outcome("completed", "t"), "DELIBERATIONS"),
         (names.council_stored("DEV"), "COUNCILS"),
         (names.dead_letter(7), "DEAD_LETTERS"),
+        (names.CHECKPOINT, "CHECKPOINTS"),
     ],
 )
 def test_what_must_last_is_stored(subject: str, stream: str):
