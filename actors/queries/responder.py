@@ -20,7 +20,7 @@ from actors.clock import now_ms
 from actors.deliberations import history, outcome
 from actors.protocols import election
 from actors.queries import listing
-from actors.queries.stats import WINDOW_S, OutcomeFacts, Window
+from actors.queries.stats import MAX_ENTRIES, WINDOW_S, OutcomeFacts, Window
 from actors.queries.submitted import submitted
 from actors.queries.waiting import Waiters, woken
 from actors.service import Service
@@ -38,6 +38,9 @@ from subjects.streams import DELIBERATIONS
 log = logging.getLogger(__name__)
 
 STARTED_KEPT = 50_000
+MAX_READ = 4 * MAX_ENTRIES
+"""Messages looked at for the counts when it starts: a deliberation is four at least."""
+
 AGENTS_STALL_S = 0.1
 AGENTS_TOTAL_S = 0.5
 
@@ -101,8 +104,10 @@ class Responder:
 
     async def _count(self) -> None:
         since = self._clock() - WINDOW_S * 1000
+        after = await self._counted_from(since)
         self._window = Window()
-        async for record in self._bus.follow(DELIBERATIONS, [names.ANY_OUTCOME], since_ms=since):
+        outcomes = self._bus.follow(DELIBERATIONS, [names.ANY_OUTCOME], since_ms=since, after=after)
+        async for record in outcomes:
             if record is None:
                 continue
             try:
@@ -110,6 +115,12 @@ class Responder:
                 self._window.add(record.stored_ms, facts)
             except BadMessage as error:
                 log.warning("outcome not counted sequence=%d error=%s", record.sequence, error)
+
+    async def _counted_from(self, since_ms: int) -> int:
+        """The sequence of which nothing before is counted, if that is younger than `since_ms`."""
+        start = await self._bus.last_sequence(DELIBERATIONS) - MAX_READ
+        found = await self._bus.scan(DELIBERATIONS, names.ANYTHING, start, 1) if start > 0 else ()
+        return start if found and found[0].stored_ms > since_ms else 0
 
     async def handle_get(self, query: GetQuery) -> Deliberation | bytes:
         """What is known of a deliberation now. Raises Refused, BusError."""

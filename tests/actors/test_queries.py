@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from schemas.codec import decode
 from schemas.deliberation import FINAL_STATUSES
 from schemas.result import Page, Stats
@@ -236,14 +238,34 @@ class TestStats:
 
     async def test_counts_outlive_the_responder(self, council: System):
         await ended(council.client, 2)
-        responder = next(each for each, _ in council._running if each.service.name.endswith("nder"))
-        await council.crash(responder)
-        await council.add("responder", "responder-2")
+        await replaced(council)
 
         async def counted() -> bool:
             return (await stats(council.client)).completed == 2
 
         await until_async(counted)
+
+    async def test_a_responder_that_starts_counts_no_more_than_the_newest(
+        self, council: System, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr("actors.queries.responder.MAX_READ", 3)
+        for _ in range(3):
+            await ended(council.client, 1)
+        await replaced(council)
+        await ended(council.client, 1, "QA")
+
+        async def counted_last() -> bool:
+            return "QA" in {each.role for each in (await stats(council.client)).councils}
+
+        await until_async(counted_last)
+        assert (await stats(council.client)).completed < 4
+
+
+async def replaced(council: System) -> None:
+    """Another responder comes for the one that crashed."""
+    responder = next(each for each, _ in council._running if each.service.name.endswith("nder"))
+    await council.crash(responder)
+    await council.add("responder", "responder-2")
 
 
 def test_there_are_four_ways_to_end():
