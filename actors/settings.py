@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from schemas.types import Name
 
 EngineName = Literal["vllm", "scripted"]
+LoadFormat = Literal["auto", "safetensors", "fastsafetensors", "runai_streamer", "dummy"]
 Durability = Literal["fast", "safe", "cluster"]
 Positive = Annotated[int, Meta(ge=1)]
 
@@ -81,6 +82,8 @@ class PoolSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `queues = ["*"]` serves every council's queue that no other pool names.
     `gpu_share` is the fraction of one GPU per replica (or a number of GPUs); on a machine
     without GPU `cpu_share` of the pool's CPUs counts instead.
+    `load_format` is how vLLM reads the weights; `dummy` are random numbers in the model's shape,
+    with which nothing but speed can be measured.
     `scripted_*` shape the scripted engine only: latency before the first word in ms, words per
     answer, and the share of requests that fail.
     """
@@ -99,6 +102,7 @@ class PoolSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.8
     top_p: Annotated[float, Meta(gt=0, le=1)] = 0.95
     enforce_eager: bool | None = None
+    load_format: LoadFormat = "auto"
     reasoning_parser: str = ""
     lora: dict[Name, str] = {}
     max_lora_rank: Positive = 16

@@ -23,6 +23,7 @@ def engine_arguments(
     return {
         "model": model.path,
         "served_model_name": model.name,
+        "load_format": settings.load_format,
         "max_model_len": length,
         "max_num_seqs": settings.max_concurrency,
         "max_num_batched_tokens": max(settings.max_batched_tokens, settings.max_concurrency),

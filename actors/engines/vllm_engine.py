@@ -77,6 +77,8 @@ class VllmEngine:
     async def create(cls, model: ResolvedModel, settings: PoolSettings) -> "VllmEngine":
         """Load the model: takes seconds. Raises ValueError for settings that do not fit it."""
         started = time.monotonic()
+        if settings.load_format == "dummy":
+            _log.warning("model=%s speaks with random weights: its texts mean nothing", model.name)
         arguments = engine_arguments(model, settings, on_cpu=current_platform.is_cpu())
         # In a thread: the caller's event loop has watchdogs to answer meanwhile.
         llm = await asyncio.to_thread(AsyncLLM.from_engine_args, AsyncEngineArgs(**arguments))

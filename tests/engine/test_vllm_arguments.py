@@ -66,3 +66,8 @@ def test_adapters_are_made_room_for(model: ResolvedModel, tmp_path: Path):
 
 def test_without_adapters_nothing_is_paid_for_them(model: ResolvedModel):
     assert "enable_lora" not in told(model)
+
+
+def test_weights_are_read_the_way_that_is_set(model: ResolvedModel):
+    assert told(model)["load_format"] == "auto"
+    assert told(model, load_format="dummy")["load_format"] == "dummy"
