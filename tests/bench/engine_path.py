@@ -11,6 +11,7 @@ client, and in the loop.
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
@@ -39,7 +40,7 @@ MODEL = "bundled"
 SETTINGS = PoolSettings(max_model_len=1_024, kv_cache_mib=512, max_concurrency=256)
 QUIET_MS = 10_000
 END_S = 20.0
-"""An engine killed outright would leave a process of its own behind."""
+"""Killed alone, who holds an engine would leave the engine's own process behind."""
 LEAST, MOST_ADDED_MS, MOST_COST = 0.97, 2.0, 0.05
 Samples = Mapping[tuple[int, str], list[Times]]
 """By texts in flight and way, one for each repeat."""
@@ -131,6 +132,7 @@ async def part(module: str, argument: str, **environment: str) -> AsyncIterator[
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", f"tests.bench.{module}", argument,
         stdin=PIPE, stdout=PIPE, limit=2**26, env=os.environ | environment,
+        start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdin is not None
@@ -144,7 +146,7 @@ async def part(module: str, argument: str, **environment: str) -> AsyncIterator[
             async with asyncio.timeout(END_S):
                 await process.wait()
         except TimeoutError:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
 
 
