@@ -73,9 +73,9 @@ class Council:
             raise RuntimeError(f"{over.status}: {over.reason} {over.failures}")
         return over
 
-    async def deliberate(self, task: str, **fields: Any) -> Deliberation:
+    async def deliberate(self, task: str, role: str = ROLE, **fields: Any) -> Deliberation:
         """Ask with any fields of the request; return the public outcome, whatever it is."""
-        request = DeliberationRequest(task_description=task, role=ROLE, **fields)
+        request = DeliberationRequest(task_description=task, role=role, **fields)
         accepted = decode(Accepted, await self._call(names.REQUEST, request))
         async with asyncio.timeout(SECONDS):
             return await self._future(accepted.task_id)

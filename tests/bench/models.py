@@ -15,12 +15,13 @@ from actors.engines.models import BUNDLED_FOLDER
 MAKER = Path(__file__).parents[1] / "engine" / "untrained.py"
 
 
-def untrained(scale: int = 1) -> Path:
+def untrained(scale: int = 1, positions: int = 2_048) -> Path:
     """Return the folder of a model of random weights, making it if it is not there yet."""
     version = zlib.crc32(MAKER.read_bytes())
-    folder = Path(tempfile.gettempdir()) / f"conclave-untrained-{version:08x}-{scale}"
+    name = f"conclave-untrained-{version:08x}-{scale}-{positions}"
+    folder = Path(tempfile.gettempdir()) / name
     if not any(folder.glob("*.safetensors")):
-        made = [sys.executable, str(MAKER), str(folder), str(scale)]
+        made = [sys.executable, str(MAKER), str(folder), str(scale), str(positions)]
         subprocess.run(made, check=True, capture_output=True)
     return folder
 
