@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Sequence
@@ -21,6 +20,7 @@ from typing import Any, Final
 
 import psutil
 
+from actors.engines.reaper import Reaper
 from actors.settings import PoolSettings
 from supervisor import engines
 
@@ -66,7 +66,9 @@ async def cluster(settings: PoolSettings) -> AsyncIterator[Cluster]:
     try:
         running = Cluster(await loop.run_in_executor(thread, _started, settings, folder))
         _take_back_sigterm()
-        reaper = _reaper(running.processes)
+        # Left alone, two helpers of the raylet outlive a killed driver by more than a minute, and
+        # they overwrite the environment by which a supervisor would find them.
+        reaper = Reaper(process.pid for process in running.processes)
         try:
             yield running
         finally:
@@ -74,7 +76,7 @@ async def cluster(settings: PoolSettings) -> AsyncIterator[Cluster]:
             with suppress(TimeoutError):  # it waits for ever for a cluster that has died
                 shutdown = loop.run_in_executor(thread, running.ray.shutdown)
                 await asyncio.wait_for(shutdown, SHUTDOWN_S)
-            reaper.kill()
+            reaper.dismiss()
             await asyncio.to_thread(_end, [*processes])
     finally:
         thread.shutdown(wait=False)
@@ -118,23 +120,6 @@ def _take_back_sigterm() -> None:
     handler = signal.getsignal(signal.SIGTERM)
     if handler is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)
-
-
-def _reaper(processes: Sequence[psutil.Process]) -> "subprocess.Popen[bytes]":
-    """Have Ray's processes killed when this one dies: its end of the pipe closes with it.
-
-    Left alone, two helpers of the raylet outlive a killed driver by more than a minute, and they
-    overwrite the environment by which a supervisor would find them. An empty environment keeps
-    the reaper itself from being found too early.
-    """
-    script = 'read -r _; kill -9 "$@" 2>/dev/null'
-    numbers = [str(process.pid) for process in processes]
-    return subprocess.Popen(  # noqa: S603 - our own words and numbers
-        ["/bin/sh", "-c", script, "reaper", *numbers],
-        stdin=subprocess.PIPE,
-        env={},
-        start_new_session=True,
-    )
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import json
 import logging
+import multiprocessing
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from actors.engines.draft import Draft
 from actors.engines.engine import Delta, EngineDead, Generated, Generation, GenerationRefused
 from actors.engines.models import ResolvedModel
+from actors.engines.reaper import Reaper
 from actors.engines.thinking import OPEN, Plain, Splitter, ThinkTags
 from actors.engines.vllm_arguments import engine_arguments
 from actors.settings import PoolSettings
@@ -72,6 +74,9 @@ class VllmEngine:
         self._renderer = ThreadPoolExecutor(1, "render")
         self._numbers = itertools.count()
         self._aborted = 0
+        # vLLM's engine does not notice that its front end is gone, and would keep its memory.
+        children = multiprocessing.active_children()
+        self._reaper = Reaper(child.pid for child in children if child.pid is not None)
 
     @classmethod
     async def create(cls, model: ResolvedModel, settings: PoolSettings) -> "VllmEngine":
@@ -123,6 +128,7 @@ class VllmEngine:
         # vLLM's finalizer complains when it runs as late as at the interpreter's end.
         llm, self._llm = self._llm, None
         await asyncio.to_thread(llm.shutdown)
+        self._reaper.dismiss()
 
     async def _warm_up(self) -> None:
         """Write one token: who is ready has spoken, and no seat waits for a first computation."""
