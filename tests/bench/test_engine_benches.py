@@ -1,10 +1,14 @@
 """What the engine's benchmarks make of what they see."""
 
 import asyncio
+import json
+
+import pytest
 
 from tests.bench.cancel_latency import SEATS, _stopped_ms
 from tests.bench.engine_load import Load, Times, load
 from tests.bench.engine_path import WAYS, bars, rows
+from tests.bench.shapes import shaped
 
 
 def test_texts_have_stopped_at_the_first_step_that_counts_so_many_less():
@@ -50,3 +54,14 @@ def test_a_way_is_held_against_the_direct_one_of_the_same_repeat():
     assert (added.value, added.met) == (0.0, True)
     assert round(cost.value, 3) == round(1 - 97 / 98, 3)
     assert [row["of direct"] for row in rows("m", samples)][:4] == [1.0, 1.0, 0.98, 0.97]
+
+
+@pytest.mark.vllm
+def test_a_shape_has_every_word_that_its_model_can_write_and_no_weights():
+    transformers = pytest.importorskip("transformers", reason="the engine is not installed")
+    folder = shaped("small")
+    words = json.loads((folder / "config.json").read_bytes())["vocab_size"]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert len(tokenizer) == words
+    assert tokenizer.decode([words - 1]).strip()
+    assert sum(file.stat().st_size for file in folder.glob("*.safetensors")) < 16
