@@ -32,10 +32,10 @@ from tests.bench.models import available
 from tests.harness.nats_server import Server
 
 WAYS = ("direct, whole", "direct, streamed", "agent, quiet", "agent, streamed")
-TEXTS = {1: 24, 16: 96, 64: 256, 256: 512}
+TEXTS = {1: 16, 16: 48, 64: 128, 256: 256}
 """How many texts are written at so many in flight."""
 MAX_TOKENS = 64
-REPEATS = 4
+REPEATS = 3
 MODEL = "bundled"
 SETTINGS = PoolSettings(max_model_len=1_024, kv_cache_mib=512, max_concurrency=256)
 QUIET_MS = 10_000

@@ -32,7 +32,7 @@ SHORT = 3_500
 """The longest context with room for the rest in the bundled model's 4,096 positions."""
 POSITIONS = 18_432
 MAX_TOKENS = 16
-REPEATS = 5
+REPEATS = 3
 LEAST = 0.90
 WORDS = (
     "The billing client posts a charge and waits for the gateway",
