@@ -52,7 +52,7 @@ async def measure(options: Options) -> Result:
     name = MODEL if MODEL in models else next(iter(models))
     settings = replace(SETTINGS, model=str(models[name]))
     repeats = options.repeats or (1 if options.quick else REPEATS)
-    samples = await compared(settings, TEXTS, repeats, 4 if options.quick else 1)
+    samples = await compared(settings, TEXTS, repeats, 8 if options.quick else 1)
     return Result(
         bench="engine_path",
         question=__doc__.partition("\n")[0],
@@ -85,7 +85,7 @@ async def compared(
                     for way in WAYS[repeat % 4 :] + WAYS[: repeat % 4]:
                         load = Load(
                             name=f"{repeat}-{in_flight}-{WAYS.index(way)}",
-                            texts=max(1, count // (less if repeat >= 0 else 4)),
+                            texts=max(1, count // (less if repeat >= 0 else 8)),
                             in_flight=in_flight,
                             max_tokens=MAX_TOKENS,
                             seed=repeat + 1,
