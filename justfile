@@ -40,6 +40,7 @@ audit: ready
 clean:
     rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
     rm -rf tests/contract/.fuzz tests/contract/node_modules tests/synadia/sdk/.venv
+    rm -rf tests/bench/rivals/.venvs
     rm -rf tests/clients/.build tests/clients/node/node_modules
     find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
