@@ -20,10 +20,14 @@ from typing import Any
 
 from msgspec import Struct
 
+from actors.bus.nats_bus import connect
+from schemas.codec import encode
+from schemas.council import CouncilCreate, Seat
+from schemas.errors import ERROR_HEADER
+from subjects import names
 from supervisor.up import RunningSystem
 from supervisor.up import running as conclave
 from tests.bench.ack_latency import spawned as spawned_floor
-from tests.bench.council import Council
 from tests.bench.measuring import Bar, Options, Result, median, scripted
 from tests.bench.rivals.contestants import RIVALS, Contestant, NotRun, kill, running, spawned
 from tests.bench.rivals.ledger import Block, Task, latencies, losses, throughput
@@ -35,6 +39,7 @@ IN_FLIGHT = 64
 WARM_S, PACED_S, CLOSED_S = 0.5, 4.0, 2.5
 KILL_S, WATCH_S = 4.0, 45.0
 OURS = "Conclave"
+ON_NATS = "tests.bench.rivals.on_nats"
 
 
 class Seen(Struct):
@@ -51,7 +56,6 @@ async def measure(options: Options) -> Result:
     absent: dict[str, str] = {}
     async with AsyncExitStack() as stack:
         system = await stack.enter_async_context(conclave(scripted()))
-        await stack.enter_async_context(Council(system.nats, max(SEATS)))
         there = [await stack.enter_async_context(each) for each in _own(system)]
         for rival in RIVALS:
             try:
@@ -76,12 +80,20 @@ def _own(system: RunningSystem) -> list[contextlib.AbstractAsyncContextManager[C
 
 @asynccontextmanager
 async def _conclave(system: RunningSystem) -> AsyncIterator[Contestant]:
-    agent = system.pid("default-1")
-    assert agent is not None
-    async with spawned(
-        sys.executable, "tests.bench.rivals.on_nats", "conclave", system.url
-    ) as load:
-        yield Contestant(OURS, load, workers=[agent])
+    def agent() -> int:
+        pid = system.pid("default-1")
+        assert pid is not None
+        return pid
+
+    bus = await connect(system.nats, "bench")
+    seats = tuple(Seat(id=f"bench-{number}", persona="echo") for number in range(max(SEATS)))
+    reply = await bus.request(
+        names.COUNCIL_CREATE, encode(CouncilCreate(role="BENCH", seats=seats))
+    )
+    assert ERROR_HEADER not in reply.headers, reply.body
+    await bus.close()
+    async with spawned(sys.executable, ON_NATS, "conclave", system.url) as load:
+        yield Contestant(OURS, load, victim=agent)
 
 
 @asynccontextmanager
@@ -92,7 +104,7 @@ async def _floor(url: str) -> AsyncIterator[Contestant]:
         async with spawned_floor("floor agents", url) as agents:
             assert agents.stdout is not None
             await agents.stdout.readline()
-            async with spawned(sys.executable, "tests.bench.rivals.on_nats", "floor", url) as load:
+            async with spawned(sys.executable, ON_NATS, "floor", url) as load:
                 yield Contestant("floor", load)
 
 
@@ -123,13 +135,14 @@ async def _block(each: Contestant, **block: Any) -> Block:
 
 async def _hurt(there: Sequence[Contestant], seats: int) -> dict[str, dict[str, Any]]:
     """Load and hurt one after the other; then wait for what is left of all of them together."""
-    hurt = [each for each in there if each.workers]
+    hurt = [each for each in there if each.victim is not None]
     for each in hurt:
         load = {"seats": seats, "seconds": KILL_S, "rate": RATES[seats] * 2, "watch_s": WATCH_S}
         await each.begin(mark=f"k{seats}", **load)
         await asyncio.sleep(KILL_S / 2)
+        assert each.victim is not None
         with contextlib.suppress(ProcessLookupError):
-            kill(each.workers.pop(0))
+            kill(each.victim())
         await asyncio.sleep(KILL_S / 2)
     counts = {}
     for each in hurt:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,8 @@ class Contestant(Struct):
     name: str
     load: Process
     durable: bool = True
-    workers: list[int] = []
+    victim: Callable[[], int] | None = None
+    """Names a worker process to kill; None where nothing would survive that."""
 
     async def begin(self, **block: Any) -> None:
         """Have a block sent."""
@@ -112,7 +113,7 @@ async def running(rival: Rival, nats_url: str, seats: int) -> AsyncIterator[Cont
         except (TimeoutError, EOFError) as error:
             raise NotRun(f"not started within {START_S:.0f} s: {error!r}") from error
         async with spawned(python, module, "load", said["url"]) as load:
-            yield Contestant(rival.name, load, rival.durable, said["workers"])
+            yield Contestant(rival.name, load, rival.durable, iter(said["workers"]).__next__)
 
 
 @asynccontextmanager
