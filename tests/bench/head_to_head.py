@@ -27,7 +27,7 @@ from schemas.errors import ERROR_HEADER
 from subjects import names
 from supervisor.up import RunningSystem
 from supervisor.up import running as conclave
-from tests.bench.ack_latency import spawned as spawned_floor
+from tests.bench.beside_floor import spawned as spawned_floor
 from tests.bench.measuring import Bar, Options, Result, median, scripted
 from tests.bench.rivals.contestants import RIVALS, Contestant, NotRun, kill, running, spawned
 from tests.bench.rivals.ledger import Block, Task, latencies, losses, throughput
@@ -62,7 +62,7 @@ async def measure(options: Options) -> Result:
                 here = await stack.enter_async_context(running(rival, system.url, max(SEATS)))
                 there.append(here)
             except NotRun as reason:
-                absent[rival.name] = f"not run: {reason}"
+                absent[rival.name] = str(reason)
         for repeat in range(options.repeats or (1 if options.quick else REPEATS)):
             for seats in SEATS:
                 for each in list(there):
@@ -121,7 +121,7 @@ async def _one(
         many = {"seconds": CLOSED_S * part, "in_flight": IN_FLIGHT}
         closed = await _block(each, mark=f"{mark}c", seats=seats, **many)
     except NotRun as reason:
-        absent[each.name] = f"not run: {reason}"
+        absent[each.name] = str(reason)
         there.remove(each)
         return
     found.paced += paced.tasks
@@ -173,12 +173,14 @@ def _summed_up(
                     "Conclave is x": speeds.get(OURS, 0.0) / speed if speed else None,
                 }
                 | killed.get((name, seats), {})
+                | {"not run": ""}
             )
         rivals = [speed for name, speed in speeds.items() if name not in (OURS, "floor")]
         if rivals and OURS in speeds:
             text = f"throughput over the fastest rival's, {seats} workers"
             ratio = speeds[OURS] / max(rivals) if max(rivals) else float("inf")
             bars.append(Bar(text=text, value=ratio, limit=1.0, at_least=True))
+    rows += [{"contestant": name, "not run": why} for name, why in absent.items()]
     return Result(
         bench="head_to_head",
         question=__doc__.partition("\n")[0],
@@ -186,7 +188,6 @@ def _summed_up(
         bars=bars,
         notes=(
             "Latencies in ms; p99 is of `tasks` arrivals. accepted … stuck: killed -9 under load.",
-            *(f"{name}: {why}" for name, why in absent.items()),
         ),
         detail={f"{name} {seats}": each.closed for (name, seats), each in seen.items()},
     )
