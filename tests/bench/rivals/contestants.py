@@ -24,6 +24,14 @@ VENVS = HERE / ".venvs"
 INSTALL_S, START_S, END_S, BLOCK_S = 300.0, 90.0, 15.0, 150.0
 
 
+RAY = {
+    # By name for other systems; everywhere it means: listen on loopback only.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
+}
+
+
 class NotRun(Exception):
     """A rival cannot take part; the reason."""
 
@@ -57,8 +65,10 @@ class Contestant(Struct):
     """Names a worker process to kill; None where nothing would survive that."""
 
     async def begin(self, **block: Any) -> None:
-        """Have a block sent."""
+        """Have a block sent. Raises NotRun when the client is gone."""
         assert self.load.stdin is not None
+        if self.load.returncode is not None:
+            raise NotRun(f"its client ended with exit code {self.load.returncode}")
         self.load.stdin.write(msgspec.json.encode(block) + b"\n")
         await self.load.stdin.drain()
 
@@ -122,6 +132,7 @@ async def spawned(python: str, module: str, *arguments: str) -> AsyncIterator[Pr
     log = Path(os.devnull).open("wb")  # noqa: SIM115, ASYNC230
     process = await asyncio.create_subprocess_exec(
         python, "-m", module, *arguments, stdin=PIPE, stdout=PIPE, stderr=log, cwd=ROOT,
+        env=os.environ | RAY,
         limit=2**26,
     )  # fmt: skip
     log.close()

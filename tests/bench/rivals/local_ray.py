@@ -1,17 +1,14 @@
-"""One Ray cluster on loopback, for the two rivals that are built on Ray."""
+"""One Ray cluster on loopback, for the two rivals that are built on Ray.
 
-import os
+Its environment is that of `contestants.py`: Ray reads it when it is imported.
+"""
+
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-LOOPBACK = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_worker_niceness": "0",
-}
 NAMESPACE = "rival"
 
 
@@ -34,9 +31,9 @@ def join(address: str) -> None:
 
 
 def _init(**settings: Any) -> Any:
-    os.environ.update(LOOPBACK)
     import ray
 
     if settings["address"] == "local":
         settings |= {"include_dashboard": False, "object_store_memory": 2**28}
+        settings["_node_ip_address"] = "127.0.0.1"
     return ray.init(namespace=NAMESPACE, logging_level="ERROR", log_to_driver=False, **settings)
