@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ INSTALL_S, START_S, END_S, BLOCK_S = 300.0, 90.0, 15.0, 150.0
 RAY = {
     # By name for other systems; everywhere it means: listen on loopback only.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
 }
