@@ -37,7 +37,7 @@ REPEATS = 3
 RATES = {3: 10.0, 15: 4.0}
 IN_FLIGHT = 64
 WARM_S, PACED_S, CLOSED_S = 0.5, 4.0, 2.5
-KILL_S, WATCH_S = 4.0, 45.0
+KILL_S, WATCH_S, QUICK_WATCH_S = 4.0, 45.0, 15.0
 OURS = "Conclave"
 ON_NATS = "tests.bench.rivals.on_nats"
 
@@ -68,8 +68,9 @@ async def measure(options: Options) -> Result:
                 for each in list(there):
                     found = seen.setdefault((each.name, seats), Seen())
                     await _one(each, seats, repeat, found, absent, there, options)
+        watch_s = QUICK_WATCH_S if options.quick else WATCH_S
         for seats in SEATS[: 1 if options.quick else None]:
-            for name, counts in (await _hurt(there, seats)).items():
+            for name, counts in (await _hurt(there, seats, watch_s)).items():
                 killed[name, seats] = counts
     return _summed_up(seen, killed, absent, {each.name: each.durable for each in there})
 
@@ -133,11 +134,13 @@ async def _block(each: Contestant, **block: Any) -> Block:
     return await each.result()
 
 
-async def _hurt(there: Sequence[Contestant], seats: int) -> dict[str, dict[str, Any]]:
+async def _hurt(
+    there: Sequence[Contestant], seats: int, watch_s: float
+) -> dict[str, dict[str, Any]]:
     """Load and hurt one after the other; then wait for what is left of all of them together."""
     hurt = [each for each in there if each.victim is not None]
     for each in hurt:
-        load = {"seats": seats, "seconds": KILL_S, "rate": RATES[seats] * 2, "watch_s": WATCH_S}
+        load = {"seats": seats, "seconds": KILL_S, "rate": RATES[seats] * 2, "watch_s": watch_s}
         with contextlib.suppress(NotRun):  # told by its result
             await each.begin(mark=f"k{seats}", **load)
         await asyncio.sleep(KILL_S / 2)

@@ -172,8 +172,9 @@ async def system(seats: int) -> None:
     for task in keeping:
         task.cancel()
     for process in (*workers, *reversed(parts)):
-        process.kill()
-        await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 if __name__ == "__main__":
