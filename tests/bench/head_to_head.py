@@ -140,7 +140,7 @@ async def _hurt(
     """Load and hurt one after the other; then wait for what is left of all of them together."""
     hurt = [each for each in there if each.victim is not None]
     for each in hurt:
-        load = {"seats": seats, "seconds": KILL_S, "rate": RATES[seats] * 2, "watch_s": watch_s}
+        load = {"seats": seats, "seconds": KILL_S, "rate": RATES[seats], "watch_s": watch_s}
         with contextlib.suppress(NotRun):  # told by its result
             await each.begin(mark=f"k{seats}", **load)
         await asyncio.sleep(KILL_S / 2)

@@ -32,5 +32,6 @@ def test_what_stores_nothing_has_no_durable_acknowledgement():
     assert found["ack p50"] == found["ack p99"] == "none"
 
 
-def test_throughput_leaves_out_what_ended_after_the_block():
-    assert throughput(Block(seconds=2.0, tasks=[DONE, TWICE, LATE, LOST])) == 1.0
+def test_throughput_counts_what_was_in_flight_at_the_end_and_the_time_it_took():
+    assert throughput(Block(seconds=2.0, tasks=[DONE, TWICE, LOST])) == 1.0
+    assert throughput(Block(seconds=2.0, tasks=[DONE, TWICE, LATE, LOST])) == 3 / 33.0
