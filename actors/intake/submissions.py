@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from actors.bus import Bus, BusError, Conflict, Delivery, Record, TooLarge, Unavailable
+from actors.bus import Bus, BusError, Conflict, Delivery, Record, TooLarge
 from actors.councils import CouncilDirectory
 from actors.dead_letters import set_aside
 from actors.deliberations import history
@@ -30,6 +30,7 @@ from subjects.streams import backoff_s, submission_consumer
 
 log = logging.getLogger(__name__)
 
+LOOK_AGAIN_S = 1.0
 MAX_OPENING = 64
 """Submissions being opened at a time; more wait in the stream."""
 
@@ -58,6 +59,9 @@ class Submissions:
 
     async def run(self) -> None:
         """Open until cancelled. Raises Unavailable when the consumer is gone."""
+        while not self._councils.known():  # the registry has never run: nothing can be judged yet
+            await asyncio.sleep(LOOK_AGAIN_S)
+            await self._councils.refresh()
         puller = await self._bus.pull(submission_consumer())
         try:
             while True:
@@ -126,10 +130,7 @@ class Submissions:
         council = await self._councils.find(request.role)
         if council is not None:
             return council
-        known = self._councils.all()
-        if not known:
-            raise Unavailable("no council is known yet")
-        raise opening.unknown_role(request.role, known)
+        raise opening.unknown_role(request.role, self._councils.all())
 
     async def _first(self, task_id: str) -> DeliberationRequest | None:
         """The request that has the id; None if what is stored there is no opening."""

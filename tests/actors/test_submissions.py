@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from actors.clock import now_ms
+from actors.councils import CouncilDirectory
 from schemas.codec import CONTENT_TYPE, MSGPACK, encode
 from schemas.deliberation import ProtocolName
 from subjects import names
@@ -78,6 +79,27 @@ class TestNobodyHome:
         assert result.duration_ms >= 300
         (summary,) = (await system.client.call(names.LIST)).body["deliberations"]
         assert (summary["task_id"], summary["status"]) == ("mine", "COMPLETED")
+
+    async def test_it_is_not_taken_before_there_is_any_council_to_ask(
+        self, system: System, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Each try would be one of the few that a message has, and bring a longer wait."""
+        looked = asyncio.Event()
+
+        async def look(directory: CouncilDirectory) -> None:
+            await refresh(directory)
+            looked.set()
+
+        refresh = CouncilDirectory.refresh
+        await system.add("dispatcher")
+        await submit(system, "early")
+        monkeypatch.setattr(CouncilDirectory, "refresh", look)
+        await looked.wait()
+        assert await system.client.bus.acknowledged(DELIBERATIONS, "submissions") is None
+        for kind in ("registry", "collector", "responder"):
+            await system.add(kind)
+        await system.agent()
+        assert (await system.client.outcome("early")).status == "COMPLETED"
 
     async def test_a_submission_can_be_asked_for_before_it_is_opened(self, system: System):
         for kind in ("registry", "responder"):
