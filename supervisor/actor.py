@@ -96,29 +96,50 @@ async def serve(
     if bus is None:
         return EXIT_OK
     try:
-        actor = await _unless(stop, _started(make, bus, config.retention, owner=owner))
-        if actor is None:
+        await _unless(stop, _see_to_streams(bus, config.retention, owner=owner))
+        if stop.is_set():
             return EXIT_OK
-        log.info("ready name=%s", name)
-        await until(stop, actor.failed, bus)
-        failed = actor.failed.is_set() or bus.closed.is_set()
-        async with asyncio.timeout(DRAIN_S):
-            await actor.drain()
-    except TimeoutError:
-        log.warning("stopped with work in hand, it will be redelivered name=%s", name)
-        failed = not stop.is_set()
+        return await live(make(bus), bus, stop, lambda: log.info("ready name=%s", name))
     finally:
         await bus.close()
-    return EXIT_FAILED if failed else EXIT_OK
 
 
-async def _started(make: Make, bus: NatsBus, retention: Retention, *, owner: bool) -> Actor:
+async def _see_to_streams(bus: NatsBus, retention: Retention, *, owner: bool) -> None:
     age_s = retention.max_age_hours * 3600
     for stream in streams(age_s, retention.max_bytes, retention.replicas):
         await bus.ensure(stream, update=owner)
-    actor = make(bus)
-    await actor.start()
-    return actor
+
+
+async def live(actor: Actor, bus: NatsBus, stop: asyncio.Event, ready: Callable[[], None]) -> int:
+    """Start an actor, call `ready`, run it until `stop`, drain it; return the exit code.
+
+    A start that fails or that `stop` cuts short has begun something already: that is drained, too.
+    Raises what the start raises.
+    """
+    try:
+        await _unless(stop, actor.start())
+    except Exception:
+        await _drained(actor)
+        raise
+    if not stop.is_set():
+        ready()
+    await until(stop, actor.failed, bus)
+    failed = actor.failed.is_set() or bus.closed.is_set()
+    if not await _drained(actor):
+        failed = not stop.is_set()
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+async def _drained(actor: Actor) -> bool:
+    """Drain; tell whether there was time for all of it."""
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            await actor.drain()
+    except TimeoutError:
+        name = f"{actor.service.name} {actor.service.instance}"
+        log.warning("stopped with work in hand, it will be redelivered name=%s", name)
+        return False
+    return True
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

@@ -13,7 +13,7 @@ from actors.engines.engine import Engine
 from actors.guests.guest import Guest
 from actors.settings import BusSettings
 from schemas.council import CouncilJoin
-from supervisor.actor import EXIT_FAILED, EXIT_OK, until
+from supervisor.actor import live
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +45,8 @@ async def _hold(
         guest = Guest(bus, engine, joining, joining.seat)
         try:
             await engine.check()
-            await guest.start()
-            told(guest)
-            await until(stop, guest.failed, bus)
-            failed = guest.failed.is_set() or bus.closed.is_set()
-            await guest.drain()
+            return await live(guest, bus, stop, lambda: told(guest))
         finally:
             await engine.close()
     finally:
         await bus.close()
-    return EXIT_FAILED if failed else EXIT_OK

@@ -76,7 +76,8 @@ class Guest(Agent):
     async def drain(self) -> None:
         """See `Actor`; what does not end in time counts as failed at once."""
         await super().drain()
-        joined = self.joined
+        if (joined := self._joined) is None:
+            return
         leaving = CouncilLeave(role=joined.role, seat=joined.seat, lease=joined.lease)
         with suppress(Refused, BusError):  # then the missing heartbeats say it
             await ask(self._bus, names.COUNCIL_LEAVE, leaving, Left, REPLY_S)

@@ -12,6 +12,7 @@ from actors.settings import BusSettings
 from schemas.council import CouncilJoin
 from schemas.errors import Refused
 from subjects import names
+from supervisor.actor import live
 from tests.harness.engines import Gated, Refusing, Talking
 from tests.harness.events import until, until_async
 from tests.harness.system import System
@@ -49,6 +50,15 @@ async def test_it_answers_beside_the_others_and_is_seen(council: System, sit):
     agents = await council.client.discovered("INFO", "conclave-agent")
     (info,) = [each["metadata"] for each in agents if each["metadata"]["pool"] == "guest"]
     assert (info["seats"], info["queues"]) == ("guest", "seat-3-DEV-guest")
+
+
+@pytest.mark.usefixtures("council")
+async def test_one_that_gets_no_seat_ends_with_the_reason(nats_settings: BusSettings):
+    bus = await connect(nats_settings, "guest")
+    guest = Guest(bus, Talking(), CouncilJoin(role="NOBODY", seat="guest"), "guest")
+    with pytest.raises(Refused, match="no council NOBODY"):
+        await live(guest, bus, asyncio.Event(), lambda: None)
+    await bus.close()
 
 
 async def test_it_takes_its_seat_again_when_it_was_taken_away(council: System, sit):
