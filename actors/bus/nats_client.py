@@ -12,6 +12,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from actors.bus.replies import STATUS
 from actors.engines.without import without
@@ -59,6 +60,14 @@ class DirectClient(Client):
         await self._send_command(b"".join((command, head, payload, b"\r\n")))
         if self._flush_queue is not None and self._flush_queue.empty():
             await self._flush_pending()
+
+    async def _flush_pending(self, force_flush: bool = False) -> Any:
+        # On uvloop, writing to a link that is gone is a RuntimeError: it would go through to
+        # whoever publishes, and end the read loop where that answers a PING (N24).
+        try:
+            return await super()._flush_pending(force_flush)
+        except RuntimeError as error:
+            raise ConnectionResetError(str(error)) from error
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None

@@ -6,11 +6,14 @@ Without one that is of use, the stream from the longest allowed deadline ago.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 from msgspec import Struct
 
-from actors.bus import Bus, BusError, NoResponders, Record, Unavailable
+from actors.actor import RETRY_S
+from actors.bus import Bus, BusError, NoResponders, Record
 from actors.deliberations import history
 from actors.deliberations.checkpoint import holds
 from schemas.checkpoint import Checkpoint
@@ -21,8 +24,14 @@ from subjects.streams import CHECKPOINTS, DELIBERATIONS
 
 log = logging.getLogger(__name__)
 
+BATCH = 64
+"""Deliberations of which the newest messages are read in one go: for most there is no more."""
+
 READING = 32
-"""Deliberations read at a time: the server is kept busy, and no read waits long for its turn."""
+"""Batches read at a time: the server is kept busy, and no read waits long for its turn."""
+
+KINDS = (names.opened, names.round_opened, names.agent_response)
+T = TypeVar("T")
 
 
 class Beginning(Struct, frozen=True):
@@ -44,7 +53,7 @@ async def beginning(bus: Bus, oldest_ms: int) -> Beginning:
     if checkpoint is None:
         return Beginning(since_ms=oldest_ms)
     log.info("reading from sequence=%d open=%d", checkpoint.sequence, len(checkpoint.open))
-    events = await _before(bus, checkpoint)
+    events = tuple(await _before(bus, checkpoint))
     return Beginning(after=checkpoint.sequence - 1, events=events, is_whole=True)
 
 
@@ -67,33 +76,54 @@ async def _stored(bus: Bus) -> Checkpoint | None:
     return None
 
 
-async def _before(bus: Bus, checkpoint: Checkpoint) -> tuple[Record, ...]:
-    """The events before a checkpoint of what was open there. Raises Unavailable."""
+async def _before(bus: Bus, checkpoint: Checkpoint) -> list[Record]:
+    """The events before a checkpoint of what was open there."""
     room = asyncio.Semaphore(READING)
-    failure: BusError | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            reading = [
-                group.create_task(_events(bus, task_id, opened, checkpoint.sequence, room))
-                for task_id, opened in checkpoint.open.items()
-            ]
-    except* BusError as errors:
-        failure = Unavailable(f"reading what is open: {errors.exceptions[0]}")
-    if failure is not None:
-        raise failure
-    return tuple(record for each in reading for record in each.result())
+    openings = [*checkpoint.open.items()]
+    async with asyncio.TaskGroup() as group:
+        reading = [
+            group.create_task(_events(bus, dict(openings[at : at + BATCH]), room))
+            for at in range(0, len(openings), BATCH)
+        ]
+    events = (record for each in reading for record in each.result())
+    return [record for record in events if record.sequence < checkpoint.sequence]
 
 
-async def _events(
-    bus: Bus, task_id: str, opened: int, before: int, room: asyncio.Semaphore
-) -> Sequence[Record]:
-    """A deliberation's events before a sequence; none if its opening is stored no longer."""
+async def _events(bus: Bus, openings: Mapping[str, int], room: asyncio.Semaphore) -> list[Record]:
+    """The events of some deliberations, by the sequences of their openings."""
+    subjects = [of(task_id) for task_id in openings for of in KINDS]
+    found: list[Record] = []
     async with room:
-        found = await bus.scan(DELIBERATIONS, names.opened(task_id), opened, 1)
-        if not found or found[0].sequence != opened:
+        last = await _patiently(partial(bus.last, DELIBERATIONS, subjects))
+        newest = {record.subject: record for record in last}
+        for task_id, at in openings.items():
+            found += await _patiently(partial(_events_of, bus, task_id, at, newest))
+    return found
+
+
+async def _events_of(
+    bus: Bus, task_id: str, at: int, newest: Mapping[str, Record]
+) -> Sequence[Record]:
+    """A deliberation's events; none if its opening is stored no longer. Raises BusError."""
+    opening = newest.get(names.opened(task_id))
+    if opening is None or opening.sequence != at:  # one by a stranger may lie over it
+        stored = await bus.scan(DELIBERATIONS, names.opened(task_id), at, 1)
+        if not stored or stored[0].sequence != at:
             return ()
-        following = await history.since(bus, found[0])
-    return [found[0], *(each for each in following if each.sequence < before)]
+        opening = stored[0]
+    if newest.keys().isdisjoint((names.round_opened(task_id), names.agent_response(task_id))):
+        return (opening,)
+    return (opening, *await history.since(bus, opening))
+
+
+async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """Read until it succeeds: what was read before is not to be read again with each lost link."""
+    while True:
+        try:
+            return await read()
+        except BusError as error:
+            log.info("reading again what is open: %s", error)
+            await asyncio.sleep(RETRY_S)
 
 
 class Past:

@@ -29,6 +29,7 @@ from actors.tasks import TaskSet
 from schemas.codec import decode, read
 from schemas.deliberation import GetQuery, ListQuery, RecountQuery, StatsQuery, Status, WaitQuery
 from schemas.errors import BadMessage, Refused
+from schemas.progress import SeatStarted
 from schemas.result import AgentStats, Deliberation, Page, Stats
 from schemas.service import ContractQuery, StatsReply
 from schemas.version import check
@@ -97,10 +98,15 @@ class Responder:
 
     def _on_progress(self, message: Message) -> None:
         task_id = names.task_of(message.subject)
-        if task_id is not None and task_id not in self._started:
-            self._started[task_id] = None
-            if len(self._started) > STARTED_KEPT:
-                self._started.popitem(last=False)
+        if task_id is None or task_id in self._started:
+            return
+        try:
+            read(SeatStarted, message.body, message.headers)
+        except BadMessage:
+            return  # another event, which may come when all is over
+        self._started[task_id] = None
+        if len(self._started) > STARTED_KEPT:
+            self._started.popitem(last=False)
 
     async def _count(self) -> None:
         since = self._clock() - WINDOW_S * 1000
@@ -110,6 +116,7 @@ class Responder:
         async for record in outcomes:
             if record is None:
                 continue
+            self._started.pop(names.task_of(record.subject) or "", None)
             try:
                 facts = read(OutcomeFacts, record.body, record.headers)
                 self._window.add(record.stored_ms, facts)

@@ -1,14 +1,17 @@
 """A collector that starts reads only what it must, and knows the same as if it had read all."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from actors.bus import Record
+from actors.bus import Bus, Record, Unavailable
 from actors.clock import now_ms
 from actors.councils.defaults import default_councils
+from actors.deliberations import history
 from actors.deliberations.deliberation import State
+from actors.deliberations.past import beginning
 from actors.settings import Limits
 from schemas.agent import AgentResponse
 from schemas.checkpoint import Checkpoint
@@ -165,6 +168,34 @@ async def test_who_leaves_in_good_order_leaves_nothing_to_read(system: System, m
     await system.stop(first)
     kept = await checkpointed(system)
     assert kept.sequence == 1
+
+
+async def test_what_is_open_is_read_on_where_a_lost_link_broke_it_off(
+    system: System, monkeypatch: pytest.MonkeyPatch
+):
+    """Else many open deliberations could not be read between two faults, ever."""
+    bus, reads = system.client.bus, Counter[str]()
+    for number in range(3):
+        await opened(system, f"t-{number}")
+        await answered(system, f"t-{number}", 0)
+    since = history.since
+
+    async def faulty(bus: Bus, opening: Record) -> list[Record]:
+        reads[opening.subject] += 1
+        if reads.total() == 2:
+            raise Unavailable("the link was lost")
+        return await since(bus, opening)
+
+    monkeypatch.setattr("actors.deliberations.past.RETRY_S", 0.01)
+    monkeypatch.setattr(history, "since", faulty)
+    last = await bus.scan(DELIBERATIONS, names.ANY_AGENT_RESPONSE)
+    stored = {record.subject: record.sequence for record in await bus.scan(DELIBERATIONS, ">")}
+    openings = {f"t-{number}": stored[names.opened(f"t-{number}")] for number in range(3)}
+    place = Checkpoint(sequence=last[-1].sequence, stored_ms=last[-1].stored_ms, open=openings)
+    await bus.store(names.CHECKPOINT, encode(place))
+    begun = await beginning(bus, 0)
+    assert sorted(reads.values()) == [1, 1, 2]
+    assert len(begun.events) == 5  # three openings and two answers; the third follows
 
 
 async def test_an_outage_longer_than_any_deadline_ends_what_was_open_before_and_since(

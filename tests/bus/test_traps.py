@@ -23,6 +23,7 @@
     N20  closing while reconnecting leaves a task for ever      it is ended              test_n20_*
     N21  a flush that is cut short ends the read loop           it goes on               test_n21_*
     N22  closing writes to a link that is gone: half undone     nothing is written       test_n22_*
+    N24  on uvloop, writing to such a link is a RuntimeError    it is a lost link        test_n24_*
 
 Of older issues of nats-py: the bytes of a subscription are accounted for (#372, test_n6), inboxes
 do not pile up (#113, test_n13), a publish that no stream takes says so at once (#533,
@@ -41,7 +42,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from nats.errors import SlowConsumerError
 
-from actors.bus import Message, Unavailable, nats_core
+from actors.bus import Disconnected, Message, Unavailable, nats_core
 from actors.bus.nats_bus import NatsBus, connect
 from actors.service import Service
 from actors.settings import BusSettings
@@ -358,6 +359,17 @@ async def test_n22_closing_with_words_unsaid_on_a_dead_link_is_closing(own_serve
     assert not bus._nc._subs
 
 
+async def test_n24_writing_to_a_link_that_has_just_gone_is_to_be_disconnected(
+    own_server: Server, own_bus: NatsBus
+):
+    """Before nats-py knows: the flusher ends first, then everybody writes for himself."""
+    own_bus._nc._transport._io_writer.transport.abort()
+    with pytest.raises(Disconnected):
+        await publish_for_ever(own_bus)
+    await until_async(own_bus.healthy)
+    assert own_bus.reconnects == 1
+
+
 async def test_who_is_told_to_stop_while_connecting_leaves_no_connection(
     nats_settings: BusSettings,
 ):
@@ -372,6 +384,12 @@ async def test_who_is_told_to_stop_while_connecting_leaves_no_connection(
             break  # it was there before
         assert not bus._nc.is_connected
     await bus.close()
+
+
+async def publish_for_ever(bus: NatsBus) -> None:
+    while True:
+        await bus.publish("news", b"")
+        await asyncio.sleep(0)
 
 
 async def turns(count: int) -> None:
