@@ -68,8 +68,8 @@ class TestGet:
 
     async def test_that_it_had_begun_is_forgotten_when_it_is_over(self, council: System):
         responder = next(each for each, _ in council._running if each.service.name.endswith("nder"))
-        for task_id in await ended(council.client, 3):
-            await until(lambda: council.client.progress[task_id])
+        ids = await ended(council.client, 3)
+        await until(lambda: all(council.client.progress[task_id] for task_id in ids))
         await until(lambda: not responder._started)
 
     async def test_what_is_over_is_told_as_in_the_event(self, council: System):
