@@ -59,11 +59,11 @@ class Submissions:
 
     async def run(self) -> None:
         """Open until cancelled. Raises Unavailable when the consumer is gone."""
-        while not self._councils.known():  # the registry has never run: nothing can be judged yet
-            await asyncio.sleep(LOOK_AGAIN_S)
-            await self._councils.refresh()
         puller = await self._bus.pull(submission_consumer())
         try:
+            while not self._councils.known():  # the registry has never run: nothing can be judged
+                await asyncio.sleep(LOOK_AGAIN_S)
+                await self._councils.refresh()
             while True:
                 for delivery in await puller.fetch(MAX_OPENING, wait=True):
                     await self._room.acquire()

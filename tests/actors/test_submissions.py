@@ -95,7 +95,8 @@ class TestNobodyHome:
         await submit(system, "early")
         monkeypatch.setattr(CouncilDirectory, "refresh", look)
         await looked.wait()
-        assert await system.client.bus.acknowledged(DELIBERATIONS, "submissions") is None
+        info = await system.client.bus.api(f"CONSUMER.INFO.{DELIBERATIONS}.submissions", {})
+        assert (info.num_pending, info.delivered.consumer_seq) == (1, 0)
         for kind in ("registry", "collector", "responder"):
             await system.add(kind)
         await system.agent()
