@@ -4,19 +4,16 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from schemas.types import MOST, EpochMs, TaskId
-
-Sequence = Annotated[int, Meta(ge=1, le=MOST)]
+from schemas.types import MOST, EpochMs
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
     """Collector to whichever collector starts next, on `deliberation.checkpoint`.
 
-    Every deliberation opened before the record `sequence` is either in `open`, with the sequence
-    of its opening, or has its outcome. `stored_ms` is when that record was stored: it tells it
-    from another of the same number, in a stream made anew or restored from a backup.
+    Every deliberation opened before the record `sequence` has its outcome. `stored_ms` is when
+    that record was stored: it tells it from another of the same number, in a stream made anew or
+    restored from a backup.
     """
 
-    sequence: Sequence
+    sequence: Annotated[int, Meta(ge=1, le=MOST)]
     stored_ms: EpochMs
-    open: dict[TaskId, Sequence] = {}

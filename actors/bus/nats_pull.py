@@ -224,20 +224,16 @@ async def follow(
 
     The consumer is made anew, behind the last message seen, whenever it is lost or a
     delivery is missing (its numbers run without gaps: the "ordered consumer" of NATS ADR-17).
+    Raises Unavailable when the stream ends before that: it must be read from the beginning.
     """
     caught_up = False
     while True:
         name = f"follow-{uuid4().hex[:12]}"
         config = jetstream.follower_config(name, filters, after=after, since_ms=since_ms)
-        try:
-            reply = await wire.api(
-                f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": config}
-            )
-        except BusError as error:
-            log.warning("cannot follow stream=%s error=%s", stream, error)
+        if (waiting := await _made(wire, stream, config, after)) is None:
             await asyncio.sleep(0.25)
             continue
-        if not caught_up and reply.num_pending == 0:
+        if not caught_up and waiting == 0:
             caught_up = True
             yield None
         requests = Requests(wire, stream, name)
@@ -267,6 +263,23 @@ async def follow(
             unregister()
             await requests.close()
         await asyncio.sleep(0.05)
+
+
+async def _made(wire: Wire, stream: str, config: dict[str, Any], after: int) -> int | None:
+    """Make a follower; return how many messages wait for it, None where that cannot be now.
+
+    Raises Unavailable when the stream ends before `after`.
+    """
+    body = {"stream_name": stream, "config": config}
+    try:
+        last = (await wire.api(f"STREAM.INFO.{stream}", {})).state.get("last_seq", 0)
+        reply = await wire.api(f"CONSUMER.CREATE.{stream}.{config['name']}", body)
+    except BusError as error:
+        log.warning("cannot follow stream=%s error=%s", stream, error)
+        return None
+    if last < after:  # made anew, restored from a backup, or its end is lost
+        raise Unavailable(f"{stream} ends at {last}, before what was read of it")
+    return reply.num_pending
 
 
 async def _check_delivered(wire: Wire, consumer: str, expected: int, *, quiet: bool) -> None:

@@ -1,8 +1,8 @@
-"""Checkpoint: how far the stream is folded and what is open there, so that a restart is short.
+"""Checkpoint: before which record of the stream nothing is open, so that a restart is short.
 
-It is a hint for speed and never the truth: what is open is read from the stream all the same, and
-without a checkpoint more of it is read. It follows from the stream alone, so that any collector's
-is good for any other; an old one, of a collector that lags, only makes reading longer.
+It is a hint for speed and never the truth: reading begins there, and without it earlier. It follows
+from the stream alone, so that any collector's is good for any other; an old one, of a collector
+that lags, only makes reading longer.
 """
 
 from actors.bus import Record
@@ -10,12 +10,6 @@ from schemas.checkpoint import Checkpoint
 
 EVERY_S = 1.0
 """A collector that was killed left about so much of the stream for the next one to read."""
-
-MAX_LISTED = 10_000
-"""Of more open deliberations the oldest are listed, and reading begins at the first that is not."""
-
-_ENTRY_BYTES = 96
-"""More than one listed deliberation takes as JSON: 64 of its id, 16 of its sequence, and signs."""
 
 
 class Folded:
@@ -44,24 +38,13 @@ class Folded:
         """The outcome of a deliberation is stored."""
         self._opened.pop(task_id, None)
 
-    def checkpoint(self, max_bytes: int) -> Checkpoint | None:
-        """What a collector that starts may rely on, encoded in less than `max_bytes`.
-
-        Raises nothing; None when nothing is folded yet.
-        """
+    def checkpoint(self) -> Checkpoint | None:
+        """Where a collector that starts may begin to read; None when nothing is folded yet."""
         if self.last is None:
             return None
-        sequence, stored_ms = self.last.sequence, self.last.stored_ms
-        places = self._opened.items()
-        opened = sorted((at, at_ms, task_id) for task_id, (at, at_ms) in places if at < sequence)
-        most = max(0, min(MAX_LISTED, max_bytes // _ENTRY_BYTES - 1))
-        if len(opened) > most:
-            sequence, stored_ms, _ = opened[most]
-        return Checkpoint(
-            sequence=sequence,
-            stored_ms=stored_ms,
-            open={task_id: at for at, _, task_id in opened[:most]},
-        )
+        last = self.last.sequence, self.last.stored_ms
+        sequence, stored_ms = min(self._opened.values(), default=last)
+        return Checkpoint(sequence=sequence, stored_ms=stored_ms)
 
 
 def holds(checkpoint: Checkpoint, found: Record | None) -> bool:

@@ -114,7 +114,7 @@ class Collector:
         self._wakings.clear()
         self._ongoing.clear()
         self._begun = begun = await beginning(self._bus, oldest_ms)
-        self._past = Past(begun.events)
+        self._past = Past()
         records = self._bus.follow(
             DELIBERATIONS, FILTERS, since_ms=begun.since_ms, after=begun.after
         )
@@ -241,7 +241,7 @@ class Collector:
         folded = self._ongoing.folded
         if not self._is_whole or self._setting_aside or folded.sequence == self._told:
             return
-        told = folded.checkpoint(self._bus.max_payload)
+        told = folded.checkpoint()
         if told is None:
             return
         try:

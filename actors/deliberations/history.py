@@ -43,7 +43,7 @@ async def rebuild(bus: Bus, opened: Record, until: Record | None = None) -> Stat
 
     Raises Unavailable.
     """
-    return refolded(opened, await since(bus, opened), until)
+    return refolded(opened, await _since(bus, opened), until)
 
 
 async def events(bus: Bus, task_id: str) -> list[Record]:
@@ -54,12 +54,11 @@ async def events(bus: Bus, task_id: str) -> list[Record]:
     opened, ended = await ends(bus, task_id)
     if opened is None:
         return []
-    following = sorted(await since(bus, opened), key=_sequence)
+    following = sorted(await _since(bus, opened), key=_sequence)
     return [opened, *following, *([ended] if ended is not None else [])]
 
 
-async def since(bus: Bus, opened: Record) -> list[Record]:
-    """The rounds and answers of a deliberation, each kind in stream order. Raises Unavailable."""
+async def _since(bus: Bus, opened: Record) -> list[Record]:
     task_id = names.task_of(opened.subject) or ""
     # Rounds first: all that they had heard is stored by the time the answers are read.
     found = await _all(bus, names.round_opened(task_id), opened.sequence)

@@ -110,7 +110,7 @@ async def _checkpoint(store: Store) -> Checkpoint:
         assert found.sequence == sequence
         folded.began(task_id, found)
     (folded.last,) = await store.bus.scan(DELIBERATIONS, names.ANYTHING, store.last, 1)
-    told = folded.checkpoint(store.bus.max_payload)
+    told = folded.checkpoint()
     assert told is not None
     return told
 

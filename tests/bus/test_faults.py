@@ -10,7 +10,7 @@ from actors.bus import Unavailable
 from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import BusSettings
 from subjects import names
-from subjects.streams import DELIBERATIONS, agent_consumer
+from subjects.streams import DELIBERATIONS, agent_consumer, streams
 from tests.harness.events import until, until_async
 from tests.harness.nats_server import Server
 
@@ -89,6 +89,21 @@ async def test_what_was_stored_is_there_after_a_restart(own_server: Server, own_
         await own_bus.store(WORK, str(number).encode())
     await restarted(own_server, own_bus)
     assert len(await own_bus.scan(DELIBERATIONS, WORK)) == 50
+
+
+async def test_following_a_stream_that_was_made_anew_begins_anew(own_bus: NatsBus):
+    """Else what is stored in it before its end is as far as the old one's would never be seen."""
+    for _ in range(3):
+        await own_bus.store(WORK, b"old")
+    async with aclosing(own_bus.follow(DELIBERATIONS, [WORK], since_ms=0)) as records:
+        for _ in range(4):
+            await anext(records)  # all three, and that these are all
+        await own_bus.api(f"STREAM.DELETE.{DELIBERATIONS}", {})
+        for stream in streams(max_age_s=0, max_bytes=-1, replicas=1):
+            await own_bus.ensure(stream)
+        await own_bus.store(WORK, b"new")
+        with pytest.raises(Unavailable, match="ends at 1"):
+            await anext(records)
 
 
 async def test_following_goes_on_after_a_restart_without_gap_or_double(

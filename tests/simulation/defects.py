@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from msgspec.structs import replace
-
 from actors.agents.agent import Agent
 from actors.bus.nats_bus import NatsBus
 from actors.deliberations import history, responses
@@ -19,7 +17,6 @@ _objection = responses.objection
 _speak = Agent._speak
 _judge = Collector._judge
 _store = NatsBus.store
-_checkpoint = Folded.checkpoint
 
 
 def _never_known(opened: Any, rounds: Any, known: bool, response: Any) -> Any:
@@ -52,10 +49,10 @@ def _no_timer_after_restart(self: Collector, task_id: str) -> None:
         _judge(self, task_id)
 
 
-def _claims_too_much(self: Folded, max_bytes: int) -> Checkpoint | None:
-    """As if the last record were taken before the youngest opening was folded."""
-    told = _checkpoint(self, max_bytes)
-    return told and replace(told, open=dict(list(told.open.items())[:-1]))
+def _claims_too_much(self: Folded) -> Checkpoint | None:
+    """As if all that was read were over."""
+    last = self.last
+    return last and Checkpoint(sequence=last.sequence, stored_ms=last.stored_ms)
 
 
 def _planted(target: str, value: Callable[..., Any]) -> Callable[[], Any]:
@@ -80,7 +77,7 @@ DEFECTS = {
     "the agent acknowledges before it answers": _planted(
         "actors.agents.agent.Agent._speak", _ack_first
     ),
-    "a checkpoint claims what was not folded yet": _planted(
+    "a checkpoint claims that what is open is over": _planted(
         "actors.deliberations.checkpoint.Folded.checkpoint", _claims_too_much
     ),
     "the collector sets no timers for what it finds after a restart": _planted(
