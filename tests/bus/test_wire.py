@@ -1,5 +1,7 @@
 """On the wire: headers are read as nats-py reads them, and no bytes end a connection."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ names = st.text(
 )
 values = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp")))
 lines = st.one_of(
-    st.binary(max_size=20).filter(lambda line: b"\r\n" not in line and line.isascii()),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20).map(str.encode),
     st.builds("{}: {}".format, names, values).map(str.encode),
     st.builds("{}:{}".format, names, values).map(str.encode),
 )
@@ -23,9 +25,11 @@ lines = st.one_of(
 
 @given(lines=st.lists(lines, min_size=1))
 def test_headers_are_read_as_nats_py_reads_them(lines: list[bytes]):
+    """But for names that nobody may send."""
     block = b"\r\n".join((*lines, b"", b""))
+    read = Client._parse_header_lines(block)
     assert read_headers(b"NATS/1.0\r\n" + block) == {
-        name: value for name, value in Client._parse_header_lines(block).items() if name
+        name: value for name, value in read.items() if re.fullmatch("[!-9;-~]+", name)
     }
 
 
