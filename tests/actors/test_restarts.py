@@ -8,7 +8,7 @@ import pytest
 from actors.bus import Record
 from actors.clock import now_ms
 from actors.councils.defaults import default_councils
-from actors.deliberations.collector import Collector
+from actors.deliberations.collector import FILTERS, Collector
 from actors.deliberations.deliberation import State
 from actors.settings import Limits
 from schemas.agent import AgentResponse
@@ -61,10 +61,10 @@ async def checkpoint(system: System) -> Record | None:
 
 
 async def checkpointed(system: System) -> Checkpoint:
-    """The checkpoint, when it is of all that is stored."""
+    """The checkpoint, when it is of all that is stored for collectors."""
     collector = next(each for each, _ in system._running if isinstance(each, Collector))
-    last = await system.client.bus.last_sequence(DELIBERATIONS)
-    await until(lambda: collector._told == last)
+    *_, last = await system.client.bus.last(DELIBERATIONS, FILTERS)
+    await until(lambda: collector._told >= last.sequence)
 
     async def is_stored() -> bool:
         found = await checkpoint(system)

