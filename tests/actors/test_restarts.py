@@ -86,6 +86,12 @@ def states(collector: Any) -> dict[str, State]:
     return dict(collector._ongoing.states)
 
 
+def rounds(collector: Any, task_id: str) -> int:
+    """How many rounds a collector knows of a deliberation; none if it has not read of it yet."""
+    state = states(collector).get(task_id)
+    return 0 if state is None else len(state.rounds)
+
+
 async def in_different_rounds(system: System, collector: Any) -> None:
     """One not begun, one half answered, one in its second round, one with nonsense in it."""
     await opened(system, "new")
@@ -97,7 +103,7 @@ async def in_different_rounds(system: System, collector: Any) -> None:
     await answered(system, "odd", 0, 0)
     await answered(system, "odd", 1, in_round=7)
     await system.client.bus.store(names.agent_response("odd"), b"nope")
-    await until(lambda: len(states(collector)["late"].rounds) == 2)
+    await until(lambda: rounds(collector, "late") == 2)
 
 
 async def test_with_a_checkpoint_it_knows_what_it_would_have_read_without(system: System):
@@ -129,11 +135,11 @@ async def test_what_it_read_by_a_checkpoint_it_brings_to_its_end(system: System)
     second = await system.add("collector", "collector-2")
     assert second._begun.is_whole
     await answered(system, "late", 0, in_round=1)
-    await until(lambda: len(states(second)["half"].rounds) == 2)
+    await until(lambda: rounds(second, "half") == 2)
     result = await system.client.outcome("late")
     assert (result.status, result.winner_id) == ("COMPLETED", SEATS[0].id)
-    rounds = await system.client.bus.scan(DELIBERATIONS, names.round_opened("late"))
-    assert len(rounds) == 1
+    stored = await system.client.bus.scan(DELIBERATIONS, names.round_opened("late"))
+    assert len(stored) == 1
 
 
 async def test_what_happened_after_the_checkpoint_counts(system: System):
