@@ -115,7 +115,7 @@ def streams(max_age_s: float, max_bytes: int, replicas: int) -> tuple[StreamSpec
         ),
         StreamSpec(
             name=CHECKPOINTS,
-            description="what was open at a place of DELIBERATIONS: where reading may begin",
+            description="before which record of DELIBERATIONS nothing is open",
             subjects=(names.CHECKPOINT,),
             replicas=replicas,
             last_only=True,

@@ -234,7 +234,7 @@ class Collector:
             await asyncio.sleep(checkpoint.EVERY_S)
 
     async def _store_checkpoint(self) -> None:
-        """Tell whoever starts next what is open, if that is news.
+        """Tell whoever starts next where to begin, if that is news.
 
         Not while something is being set aside: were it lost with us, nobody would read it again.
         """
