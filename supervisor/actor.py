@@ -92,11 +92,11 @@ async def serve(
 
     The `owner` of the streams brings them to the configured shape; others only make missing ones.
     """
-    bus = await _unless(stop, connect(config.nats, name, timeout_s=CONNECT_S))
+    bus = await _unless(connect(config.nats, name, timeout_s=CONNECT_S), stop)
     if bus is None:
         return EXIT_OK
     try:
-        await _unless(stop, _see_to_streams(bus, config.retention, owner=owner))
+        await _unless(_see_to_streams(bus, config.retention, owner=owner), stop)
         if stop.is_set():
             return EXIT_OK
         return await live(make(bus), bus, stop, lambda: log.info("ready name=%s", name))
@@ -116,14 +116,15 @@ async def live(actor: Actor, bus: NatsBus, stop: asyncio.Event, ready: Callable[
     A start that fails or that `stop` cuts short has begun something already: that is drained, too.
     Raises what the start raises.
     """
+    ends = (stop, actor.failed, bus.closed)
     try:
-        await _unless(stop, actor.start())
+        await _unless(actor.start(), *ends)
     except Exception:
         await _drained(actor)
         raise
-    if not stop.is_set():
+    if not any(event.is_set() for event in ends):
         ready()
-    await until(stop, actor.failed, bus)
+    await _any(*ends)
     failed = actor.failed.is_set() or bus.closed.is_set()
     if not await _drained(actor):
         failed = not stop.is_set()
@@ -142,22 +143,24 @@ async def _drained(actor: Actor) -> bool:
     return True
 
 
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """What `work` returns; None when told to stop before, for NATS may be away for long."""
+async def _unless(work: Coroutine[Any, Any, T], *ends: asyncio.Event) -> T | None:
+    """What `work` returns; None when one of the events was first, for NATS may be away for long."""
     working = asyncio.ensure_future(work)
-    stopped = asyncio.ensure_future(stop.wait())
+    ended = asyncio.ensure_future(_any(*ends))
     try:
-        await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working, ended), return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
     finally:
         working.cancel()
-        stopped.cancel()
-        await asyncio.wait((working, stopped))
+        ended.cancel()
+        await asyncio.wait((working, ended))
 
 
-async def until(stop: asyncio.Event, failed: asyncio.Event, bus: NatsBus) -> None:
-    """Return when told to stop, when the actor cannot go on, or when NATS is closed for good."""
-    events = [asyncio.ensure_future(event.wait()) for event in (stop, failed, bus.closed)]
-    await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
-    for event in events:
-        event.cancel()
+async def _any(*events: asyncio.Event) -> None:
+    """Return when one of the events has come."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

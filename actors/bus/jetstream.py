@@ -18,6 +18,8 @@ from subjects.streams import DUPLICATE_WINDOW_S, ConsumerSpec, StreamSpec, is_ou
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_LAST_FILTER = "Nats-Expected-Last-Subject-Sequence-Subject"
 MESSAGE_ID = "Nats-Msg-Id"
+PENDING = "Nats-Num-Pending"
+UP_TO = "Nats-UpTo-Sequence"
 
 _SECOND = 1_000_000_000
 _WRONG_LAST_SEQUENCE = (10071, 10164)

@@ -27,6 +27,9 @@ ATTEMPT_S = 2.0
 RETRY_WAIT_S = 0.1
 LONGEST_WAIT_S = 2.0
 STORE_DEADLINE_S = 10.0
+PART_BYTES = 32 * 1024 * 1024
+"""Asked for at a time of a long answer: a quarter of what nats-server keeps for slow readers."""
+
 _BATCH_ENDS = ("204", "404", "408", "413", "503")
 
 
@@ -122,7 +125,30 @@ class NatsBus(Connection):
         )
         return [reply for reply in replies if not _is_no_responders(reply)]
 
-    async def _direct_get(self, stream: str, query: Mapping[str, Any]) -> list[Record]:
+    async def _direct_get(
+        self, stream: str, query: dict[str, Any], batch: int | None = None
+    ) -> list[Record]:
+        """Read what a query finds, at most `batch`, in parts that the server's buffer holds.
+
+        How an answer goes on is told in ADR-31 of nats-server.
+        """
+        records: list[Record] = []
+        query["max_bytes"] = PART_BYTES
+        while True:
+            part, end = await self._part(stream, query)
+            records += part
+            if not part or len(records) == batch or not int(end.get(jetstream.PENDING, "0")):
+                return records
+            query["seq"] = part[-1].sequence + 1
+            if batch is not None:
+                query["batch"] = batch - len(records)
+            else:
+                query["up_to_seq"] = int(end[jetstream.UP_TO])
+
+    async def _part(
+        self, stream: str, query: Mapping[str, Any]
+    ) -> tuple[Sequence[Record], Headers]:
+        """One answer, and the headers of its end."""
         subject = f"$JS.API.DIRECT.GET.{stream}"
         body = jetstream.encode(query)
         replies = await self._collect(
@@ -130,12 +156,13 @@ class NatsBus(Connection):
         )
         if not replies or not _ends_batch(replies[-1]):
             raise Unavailable(f"reading from {stream} was cut short")
-        end = replies.pop().headers.get(STATUS)
-        if end == NO_RESPONDERS:
+        end = replies.pop().headers
+        status = end.get(STATUS)
+        if status == NO_RESPONDERS:
             raise NoResponders(f"there is no stream {stream}")
-        if end not in ("204", "404"):
-            raise Unavailable(f"reading from {stream} failed with status {end}")
-        return [jetstream.direct_record(reply.headers, reply.body) for reply in replies]
+        if status not in ("204", "404"):
+            raise Unavailable(f"reading from {stream} failed with status {status}")
+        return [jetstream.direct_record(reply.headers, reply.body) for reply in replies], end
 
     async def last(self, stream: str, filters: Sequence[str]) -> Sequence[Record]:
         """See `actors.bus.Bus`."""
@@ -146,7 +173,7 @@ class NatsBus(Connection):
     ) -> Sequence[Record]:
         """See `actors.bus.Bus`."""
         query = {"seq": max(start, 1), "next_by_subj": subject, "batch": batch}
-        return await self._direct_get(stream, query)
+        return await self._direct_get(stream, query, batch)
 
     async def last_sequence(self, stream: str) -> int:
         """See `actors.bus.Bus`."""

@@ -31,7 +31,7 @@ DESCRIPTION = "Description"
 
 _VERSION = b"NATS/1.0"
 _FIT_SUBJECT = re.compile(r"\S+")
-_FIT_NAME = re.compile(r"[!-9;-~]+")
+_FIT_NAME = re.compile(r"[^\s:\x00-\x1f\x7f]+")
 
 
 class DirectClient(Client):
@@ -51,7 +51,7 @@ class DirectClient(Client):
         if _FIT_SUBJECT.fullmatch(subject) is None:
             raise errors.BadSubjectError
         if headers:
-            head = _written(headers)
+            head = written(headers)
             sizes = f"{len(head)} {len(head) + len(payload)}"
             command = f"HPUB {subject} {reply} {sizes}\r\n".encode()
         else:
@@ -97,7 +97,7 @@ class DirectClient(Client):
         await super()._close(status, do_cbs)
 
 
-def _written(headers: Mapping[str, str]) -> bytes:
+def written(headers: Mapping[str, str]) -> bytes:
     """The headers as they are sent. Raises nats.errors.BadHeaderError."""
     lines = [b"NATS/1.0"]
     for name, value in headers.items():

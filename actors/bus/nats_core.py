@@ -11,7 +11,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from actors.bus import (
@@ -47,7 +47,6 @@ class Connection:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.slow_consumers = 0
         self.reconnects = 0
         self.closed = asyncio.Event()
         self._nc = DirectClient()
@@ -108,9 +107,7 @@ class Connection:
     async def _on_error(self, error: Exception) -> None:
         # Awaited inside nats-py's read loop (N5): only note it.
         self._last_error = error
-        if isinstance(error, errors.SlowConsumerError):
-            self.slow_consumers += 1
-        elif "authorization" in str(error).lower():  # of several classes, by when it happens
+        if "authorization" in str(error).lower():  # of several classes, by when it happens
             self._denied.set()
 
     async def _on_disconnected(self) -> None:
@@ -210,7 +207,12 @@ class Connection:
         except (errors.Error, OSError) as error:
             raise Unavailable(f"cannot subscribe to {subject}: {error!r}") from error
         if self._replies.prefix:
-            await self._round_trip(ROUND_TRIP_S)
+            try:
+                await self._round_trip(ROUND_TRIP_S)
+            except BaseException:  # nobody would have it to close it
+                with suppress(errors.Error, OSError):
+                    await subscription.unsubscribe()
+                raise
         return Serving(subscription)
 
     async def _round_trip(self, timeout_s: float) -> None:

@@ -30,6 +30,8 @@ _PERSONAS: dict[str, tuple[str, ...]] = {
     ),
 }
 
+ROLES = frozenset(_PERSONAS)
+
 
 def default_councils() -> tuple[Council, ...]:
     """Return DEV, QA, ARCHITECT, DEVOPS and DATA with their seats `agent-<role>-001` to `-003`."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from actors.bus import Bus, BusError, Conflict, Delivery, Record, TooLarge
 from actors.councils import CouncilDirectory
+from actors.councils.defaults import ROLES
 from actors.dead_letters import set_aside
 from actors.deliberations import history
 from actors.intake import opening
@@ -61,7 +62,7 @@ class Submissions:
         """Open until cancelled. Raises Unavailable when the consumer is gone."""
         puller = await self._bus.pull(submission_consumer())
         try:
-            while not self._councils.known():  # the registry has never run: nothing can be judged
+            while not self._can_judge():
                 await asyncio.sleep(LOOK_AGAIN_S)
                 await self._councils.refresh()
             while True:
@@ -71,6 +72,11 @@ class Submissions:
                     task.add_done_callback(lambda _: self._room.release())
         finally:
             await puller.close()
+
+    def _can_judge(self) -> bool:
+        """Whether a registry has stored the first councils, each of which leaves a trace."""
+        known = {council.role for council in self._councils.known()}
+        return known >= ROLES
 
     async def _take(self, delivery: Delivery) -> None:
         try:

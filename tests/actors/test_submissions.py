@@ -8,6 +8,7 @@ import pytest
 
 from actors.clock import now_ms
 from actors.councils import CouncilDirectory
+from actors.councils.defaults import default_councils
 from schemas.codec import CONTENT_TYPE, MSGPACK, encode
 from schemas.deliberation import ProtocolName
 from subjects import names
@@ -80,10 +81,12 @@ class TestNobodyHome:
         (summary,) = (await system.client.call(names.LIST)).body["deliberations"]
         assert (summary["task_id"], summary["status"]) == ("mine", "COMPLETED")
 
-    async def test_it_is_not_taken_before_there_is_any_council_to_ask(
+    async def test_it_is_not_taken_before_all_the_first_councils_are_there(
         self, system: System, monkeypatch: pytest.MonkeyPatch
     ):
         """Each try would be one of the few that a message has, and bring a longer wait."""
+        first = default_councils()[-1]
+        await system.client.bus.store(names.council_stored(first.role), encode(first))
         looked = asyncio.Event()
 
         async def look(directory: CouncilDirectory) -> None:

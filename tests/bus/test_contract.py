@@ -455,6 +455,18 @@ class TestReads:
         filters = [names.opened("t-1"), names.any_outcome_of("t-1")]
         assert bodies(await bus.last(DELIBERATIONS, filters)) == [b"opened", b"outcome"]
 
+    async def test_an_answer_too_large_for_one_part_is_read_to_its_end(
+        self, bus: NatsBus, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr("actors.bus.nats_bus.PART_BYTES", 1_000)
+        large, roles = bytes(400), [f"R{number:03d}" for number in range(20)]
+        for role in roles:
+            await bus.store(names.council_stored(role), large)
+        newest = await bus.last("COUNCILS", [names.ANY_COUNCIL])
+        onward = await bus.scan("COUNCILS", names.ANY_COUNCIL, 3, 15)
+        assert [each.subject.rpartition(".")[2] for each in newest] == roles
+        assert [each.subject.rpartition(".")[2] for each in onward] == roles[2:17]
+
     async def test_reading_from_no_stream_is_told_from_a_server_that_is_away(self, bus: NatsBus):
         with pytest.raises(NoResponders, match="there is no stream NOWHERE"):
             await bus.scan("NOWHERE", ">")

@@ -64,6 +64,16 @@ async def test_subscriptions_outlive_a_restart(own_server: Server, own_bus: Nats
     assert heard == [b"still here"]
 
 
+async def test_a_subscription_that_is_not_confirmed_is_taken_back(
+    own_server: Server, own_bus: NatsBus
+):
+    before = tuple(own_bus._nc._subs)
+    own_server.pause()
+    with pytest.raises(Unavailable):
+        await own_bus.listen("news", print)
+    assert tuple(own_bus._nc._subs) == before
+
+
 async def test_a_store_outlives_a_restart_and_stores_once(own_server: Server, own_bus: NatsBus):
     await own_bus.store(WORK, b"before")
     own_server.kill()

@@ -24,14 +24,18 @@ Receive = Callable[[Wire], Coroutine[Any, Any, None]]
 
 
 class Subscription:
-    """As nats-py's, whose `drain` waits for the server and for what came before."""
+    """As nats-py's: `drain` waits for what came before, `unsubscribe` lets it go."""
 
     def __init__(self, client: "Client", subscriber: Subscriber) -> None:
         self._client = client
         self._subscriber = subscriber
 
     async def drain(self) -> None:
-        await self._client.unsubscribe(self._subscriber)
+        await self._client.drained(self._subscriber)
+
+    async def unsubscribe(self) -> None:
+        self._subscriber.receive = _deaf
+        self._client.leave(self._subscriber)
 
 
 class Network:
@@ -157,16 +161,19 @@ class Client:
         if not self.is_closed:
             self._network.server.subscribe(subscriber)
 
-    async def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Leave; what the server has sent by then still comes."""
+    def leave(self, subscriber: Subscriber) -> None:
+        """Tell the server that a subscription is over; what it has sent by then still comes."""
         if subscriber in self._subscribers:
             self._subscribers.remove(subscriber)
         self._check()
-        delay_s = self._network.weather.delay_s
-        self._out = max(self._out, self._loop.time() + delay_s)
-        left = self._loop.create_future()
+        self._out = max(self._out, self._loop.time() + self._network.weather.delay_s)
         self._up(self._out, self._network.server.unsubscribe, subscriber)
-        self._down(self._out + delay_s, _resolve, left)
+
+    async def drained(self, subscriber: Subscriber) -> None:
+        """Leave, and wait for what still comes."""
+        self.leave(subscriber)
+        left = self._loop.create_future()
+        self._down(self._out + self._network.weather.delay_s, _resolve, left)
         await left
 
     # ----------------------------------------------------------------------- from the server
@@ -240,6 +247,10 @@ def _run(callback: Coroutine[Any, Any, None]) -> None:
     except StopIteration:
         return
     raise AssertionError("a callback of nats_core.py waits")
+
+
+async def _deaf(_: Any) -> None:
+    """What comes for a subscription that is over is dropped."""
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from actors.bus import Unavailable
 from actors.bus.nats_bus import NatsBus
+from actors.deliberations.collector import Collector
 from actors.settings import BusSettings
 from supervisor import actor, config
 from supervisor.config import Config
@@ -54,6 +55,28 @@ async def test_who_is_told_to_stop_while_starting_leaves_nothing_running(
     before = asyncio.all_tasks()
     assert await actor.run(kind, system, "default", f"{kind}-1", stop) == actor.EXIT_OK
     assert asyncio.all_tasks() == before
+
+
+async def test_who_cannot_go_on_while_starting_says_so(
+    system: Config, at_the_last_step, monkeypatch: pytest.MonkeyPatch
+):
+    """Else one that waits for what only its broken half would bring, waits for ever."""
+    made = asyncio.Event()
+
+    class Broken(Collector):
+        def __init__(self, *arguments) -> None:
+            super().__init__(*arguments)
+            self.failed = made
+
+    async def break_down() -> None:
+        made.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(actor, "Collector", Broken)
+    at_the_last_step("collector", break_down)
+    stop = asyncio.Event()
+    ended = await actor.run("collector", system, "default", "collector-1", stop)
+    assert ended == actor.EXIT_FAILED
 
 
 @pytest.mark.parametrize("kind", KINDS)
