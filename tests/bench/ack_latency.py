@@ -13,7 +13,16 @@ system does the whole work of the deliberations meanwhile.
 from collections.abc import Mapping
 from typing import Any
 
-from tests.bench.beside_floor import ACK, FLOOR, KINDS, Repeats, beside_floor, ended
+from tests.bench.beside_floor import (
+    ACK,
+    FLOOR,
+    KINDS,
+    STORED,
+    SUBMIT,
+    Repeats,
+    beside_floor,
+    ended,
+)
 from tests.bench.client import Block, Times
 from tests.bench.measuring import Bar, Options, Result, median, percentile
 
@@ -57,7 +66,7 @@ def _blocks(less: int) -> list[tuple[Key, Block]]:
                 warm_up=requests // less // 5,
                 in_flight=int(load.split()[0]),
                 ended=ended(kind) if load.endswith("whole") else "",
-                stored=kind == "publish",
+                stored=kind in STORED,
             ),
         )
         for load, requests in IN_FLIGHT.items()
@@ -72,6 +81,11 @@ def _summed_up(samples: dict[Key, list[Times]]) -> Result:
         Bar(
             text="p50 of the acknowledgement over the floor's, 1 in flight",
             value=found["1 whole", ACK]["x floor"],
+            limit=1.3,
+        ),
+        Bar(
+            text="p50 of the stream's own receipt (submit) over the floor's, 1 in flight",
+            value=found["1 whole", SUBMIT]["x floor"],
             limit=1.3,
         ),
         Bar(

@@ -4,6 +4,7 @@ echo       a reply by a bare nats-py process: no store, no product
 publish    a bare JetStream publish by nats-py's own `js.publish`
 floor      the whole message pattern without the product (`tests/bench/floor.py`)
 ack        the product: acknowledged, deliberated by scripted seats, its outcome stored
+submit     the product, handed in on `deliberation.submit.<task_id>`: the stream's own receipt
 
 Seats of the council DEV answer at once, those of QA after SEAT_MS; so do the floor's.
 """
@@ -44,15 +45,22 @@ REQUEST = (
 SLOW = (REQUEST % 3).replace("DEV", "QA")
 SLOW_FLOOR = SLOW.replace("{", f'{{"wait_ms": {SEAT_MS}, ', 1)
 
+SUBMISSIONS = names.ANY_SUBMISSION.removesuffix("*")
+
 ACK = "ack, 3 seats"
 FLOOR = "floor, 3 seats"
+SUBMIT = "submit, 3 seats"
 KINDS = {
     "echo": (ECHO, REQUEST % 1),
     "publish": (STORE.subjects[0], REQUEST % 1),
     FLOOR: (floor.REQUEST, REQUEST % 3),
     "ack, 1 seat": (names.REQUEST, REQUEST % 1),
     ACK: (names.REQUEST, REQUEST % 3),
+    SUBMIT: (SUBMISSIONS, REQUEST % 3),
 }
+STORED = frozenset(("publish", SUBMIT))
+"""What the stream acknowledges itself."""
+
 SLOW_KINDS = {FLOOR: (floor.REQUEST, SLOW_FLOOR), ACK: (names.REQUEST, SLOW)}
 
 

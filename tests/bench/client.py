@@ -11,6 +11,7 @@ open     arrivals are drawn beforehand (Poisson), sent by a thread that does not
 """
 
 import asyncio
+import os
 import random
 import sys
 import time
@@ -34,8 +35,9 @@ TIMEOUT_S = 20.0
 class Block(Struct, frozen=True, kw_only=True):
     """Requests of one kind. With `rate` (per second) their arrivals are open, else closed.
 
-    With `stored` they are publishes to a stream, by nats-py's own JetStream context. `ended` is
-    where outcomes are published; without it nobody waits for them. The warm-up comes first.
+    With `stored` they are publishes to a stream, by nats-py's own JetStream context; a `subject`
+    that ends in a dot is followed by a new task id. `ended` is where outcomes are published;
+    without it nobody waits for them. The warm-up comes first.
     """
 
     subject: str
@@ -137,16 +139,19 @@ class Load:
     async def _ask(self) -> tuple[float, float]:
         """When the reply was there and when all was over, or 0 if that is not waited for."""
         block = self._block
+        task_id = os.urandom(12).hex() if block.subject.endswith(".") else ""
         if block.stored:
-            await self._jetstream.publish(block.subject, self._body, timeout=TIMEOUT_S)
-            return time.perf_counter(), 0.0
-        reply = await self._connection.request(block.subject, self._body, timeout=TIMEOUT_S)
-        replied = time.perf_counter()
-        if reply.headers and "Nats-Service-Error" in reply.headers:
-            raise Error(reply.headers["Nats-Service-Error"])
+            subject = block.subject + task_id
+            await self._jetstream.publish(subject, self._body, timeout=TIMEOUT_S)
+            replied = time.perf_counter()
+        else:
+            reply = await self._connection.request(block.subject, self._body, timeout=TIMEOUT_S)
+            replied = time.perf_counter()
+            if reply.headers and "Nats-Service-Error" in reply.headers:
+                raise Error(reply.headers["Nats-Service-Error"])
         if not block.ended:
             return replied, 0.0
-        task_id = msgspec.json.decode(reply.data)["task_id"]
+        task_id = task_id or msgspec.json.decode(reply.data)["task_id"]
         async with asyncio.timeout(TIMEOUT_S):
             await self._over[task_id].wait()
         del self._over[task_id]
