@@ -1,14 +1,14 @@
 """Counts and latencies of the recent past, folded from outcomes: pure but for its own memory."""
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from schemas.agent import Usage
-from schemas.deliberation import Status
+from schemas.deliberation import FINAL_STATUSES, Status
 from schemas.result import NOT_NEEDED, AgentStats, CouncilStats, LatencyMs, Stats
-from schemas.types import Name
+from schemas.types import MOST, Name
 
 WINDOW_S = 3_600
 MAX_ENTRIES = 100_000
@@ -30,15 +30,57 @@ class _Code(Struct, frozen=True):
     code: str = ""
 
 
-class Window:
-    """Outcomes of the last `WINDOW_S` seconds."""
+class Tally:
+    """Running sums of outcomes that are added at one end and removed at the other."""
 
     def __init__(self) -> None:
-        self._entries: deque[tuple[int, OutcomeFacts]] = deque(maxlen=MAX_ENTRIES)
+        self.durations: deque[int] = deque()
+        """Of those completed, in their order."""
+        self.sums: Counter[str] = Counter()
+        """By status, `seat_failures`, and the fields of `Usage`."""
+
+    def add(self, facts: OutcomeFacts) -> None:
+        """Count an outcome."""
+        self._count(facts, 1)
+        if facts.status == "COMPLETED":
+            self.durations.append(facts.duration_ms)
+
+    def remove(self, facts: OutcomeFacts) -> None:
+        """Count the oldest outcome no longer."""
+        self._count(facts, -1)
+        if facts.status == "COMPLETED":
+            self.durations.popleft()
+
+    def _count(self, facts: OutcomeFacts, by: int) -> None:
+        sums, usage = self.sums, facts.usage
+        sums[facts.status] += by
+        sums["prompt_tokens"] += by * usage.prompt_tokens
+        sums["cached_tokens"] += by * usage.cached_tokens
+        sums["completion_tokens"] += by * usage.completion_tokens
+        if facts.failures:
+            sums["seat_failures"] += by * sum(each.code != NOT_NEEDED for each in facts.failures)
+
+
+class Window:
+    """Outcomes of the last `WINDOW_S` seconds: to ask costs no more than sorting the durations."""
+
+    def __init__(self) -> None:
+        self._entries: deque[tuple[int, OutcomeFacts]] = deque()
+        self._whole = Tally()
+        self._councils: defaultdict[str, Tally] = defaultdict(Tally)
 
     def add(self, stored_ms: int, facts: OutcomeFacts) -> None:
         """Count one outcome, in stream order."""
         self._entries.append((stored_ms, facts))
+        self._whole.add(facts)
+        self._councils[facts.role].add(facts)
+        if len(self._entries) > MAX_ENTRIES:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        _, facts = self._entries.popleft()
+        self._whole.remove(facts)
+        self._councils[facts.role].remove(facts)
 
     def stats(
         self,
@@ -48,51 +90,47 @@ class Window:
     ) -> Stats:
         """Sum up what is not older than the window."""
         while self._entries and self._entries[0][0] < now_ms - WINDOW_S * 1000:
-            self._entries.popleft()
-        recent = [facts for _, facts in self._entries]
-        roles = sorted({facts.role for facts in recent})
+            self._forget_oldest()
+        sums = self._whole.sums
         return Stats(
             window_seconds=WINDOW_S,
-            completed=_count(recent, "COMPLETED"),
-            failed=_count(recent, "FAILED"),
-            timeout=_count(recent, "TIMEOUT"),
-            cancelled=_count(recent, "CANCELLED"),
-            duration=_latency(recent),
-            usage=_usage(recent),
+            completed=sums["COMPLETED"],
+            failed=sums["FAILED"],
+            timeout=sums["TIMEOUT"],
+            cancelled=sums["CANCELLED"],
+            duration=_latency(self._whole),
+            usage=_usage(sums),
             councils=tuple(
-                _council(role, [facts for facts in recent if facts.role == role]) for role in roles
+                _council(role, tally)
+                for role, tally in sorted(self._councils.items())
+                if any(tally.sums[status] for status in FINAL_STATUSES)
             ),
             agents=tuple(agents),
             responses_refused=dict(refused or {}),
         )
 
 
-def _council(role: str, recent: list[OutcomeFacts]) -> CouncilStats:
+def _council(role: str, tally: Tally) -> CouncilStats:
+    sums = tally.sums
     return CouncilStats(
         role=role,
-        completed=_count(recent, "COMPLETED"),
-        failed=_count(recent, "FAILED"),
-        timeout=_count(recent, "TIMEOUT"),
-        cancelled=_count(recent, "CANCELLED"),
-        seat_failures=sum(
-            failure.code != NOT_NEEDED for facts in recent for failure in facts.failures
-        ),
-        duration=_latency(recent),
-        usage=_usage(recent),
+        completed=sums["COMPLETED"],
+        failed=sums["FAILED"],
+        timeout=sums["TIMEOUT"],
+        cancelled=sums["CANCELLED"],
+        seat_failures=sums["seat_failures"],
+        duration=_latency(tally),
+        usage=_usage(sums),
     )
 
 
-def _count(recent: list[OutcomeFacts], status: Status) -> int:
-    return sum(facts.status == status for facts in recent)
+def _usage(sums: Mapping[str, int]) -> Usage:
+    return Usage(**{name: min(sums[name], MOST) for name in Usage.__struct_fields__})
 
 
-def _usage(recent: list[OutcomeFacts]) -> Usage:
-    return sum((facts.usage for facts in recent), Usage())
-
-
-def _latency(recent: list[OutcomeFacts]) -> LatencyMs:
+def _latency(tally: Tally) -> LatencyMs:
     """Nearest-rank percentiles over completed deliberations."""
-    done = sorted(facts.duration_ms for facts in recent if facts.status == "COMPLETED")
+    done = sorted(tally.durations)
     if not done:
         return LatencyMs()
 

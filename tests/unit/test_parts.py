@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.agents.slots import Slots
 from actors.bus import Conflict, Stored, Unavailable
@@ -11,14 +14,26 @@ from actors.bus.jetstream import ack_tokens, receipt
 from actors.councils.defaults import default_councils
 from actors.deliberations import prompts
 from actors.queries import stats
-from actors.queries.stats import OutcomeFacts, Window
+from actors.queries.stats import OutcomeFacts, Window, _Code
 from actors.tasks import TaskSet
 from schemas.agent import Usage
 from schemas.codec import decode, encode
 from schemas.council import Council
+from schemas.deliberation import FINAL_STATUSES
 from schemas.errors import HTTP_LIKE, BadMessage, Refused
+from schemas.result import NOT_NEEDED
 
 NOW = 10_000_000
+
+
+outcomes = st.builds(
+    OutcomeFacts,
+    role=st.sampled_from(["DEV", "QA"]),
+    status=st.sampled_from(FINAL_STATUSES),
+    duration_ms=st.integers(0, 1_000),
+    usage=st.builds(Usage, prompt_tokens=st.integers(0, 9), completion_tokens=st.integers(0, 9)),
+    failures=st.lists(st.builds(_Code, st.sampled_from(["timeout", NOT_NEEDED]))).map(tuple),
+)
 
 
 def window(*facts: tuple[int, str, int]) -> Window:
@@ -47,6 +62,25 @@ def test_outcomes_are_counted_by_status():
 def test_what_is_older_than_the_window_is_forgotten():
     old = NOW - stats.WINDOW_S * 1000
     assert window((old - 1, "COMPLETED", 5), (old, "COMPLETED", 6)).stats(NOW).completed == 1
+
+
+@given(
+    old=st.lists(outcomes, max_size=20),
+    recent=st.lists(outcomes, max_size=20),
+    most=st.integers(1, 30),
+)
+def test_what_is_forgotten_is_in_no_sum(
+    old: list[OutcomeFacts], recent: list[OutcomeFacts], most: int
+):
+    before, alone = Window(), Window()
+    with mock.patch.object(stats, "MAX_ENTRIES", most):
+        for facts in old:
+            before.add(NOW - stats.WINDOW_S * 1000 - 1, facts)
+        for facts in recent:
+            before.add(NOW, facts)
+        for facts in recent[-most:]:
+            alone.add(NOW, facts)
+    assert before.stats(NOW) == alone.stats(NOW)
 
 
 def test_percentiles_speak_of_completed_deliberations_alone():
