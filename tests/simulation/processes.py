@@ -62,7 +62,8 @@ class SimulatedProcess:
         except errors.EXPECTED as error:
             code = errors.exit_code_of(error)
         here = asyncio.current_task()
-        self.left_behind = [_told(each) for each in self.tasks if each is not here]
+        running = (each for each in self.tasks if each is not here and not each.done())
+        self.left_behind = [_told(each) for each in running]
         self._over(code)
 
     def _over(self, code: int) -> None:
