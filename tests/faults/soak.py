@@ -2,10 +2,13 @@
 
 Of every process: resident memory, threads, file descriptors, asyncio tasks and subscriptions, and
 of the stream its consumers, every few seconds. Trends are taken after a warm-up of a fifth of the
-time. Core actors live through all faults: nats-server dies under them, their consumers are
-deleted, poison comes, agents die. The stream keeps three minutes, so that it is of one size; and
-as many outcomes as the query responder counts at most are stored before, so that its memory of
-the last hour is full from the beginning.
+time, in which faults come three times as often: what memory a fault takes at most, a process
+keeps, and after about ten of a kind that is reached.
+
+Core actors live through all faults: nats-server dies under them, their consumers are deleted,
+poison comes, agents die. The stream keeps three minutes, so that it is of one size; and as many
+outcomes as the query responder counts at most are stored before, so that its memory of the last
+hour is full from the beginning.
 
 Writes soak.json, soak.md and soak.png to tests/faults/results/. Exit code 1 when a trend is above
 its bar or a deliberation was lost, doubled or late.
@@ -18,7 +21,7 @@ import itertools
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import uvloop
@@ -40,6 +43,10 @@ from tests.faults.scene import AGENT, Load, Scene, supervised
 from tests.faults.soak_report import Hurt, Soak, as_table, keep, last_line
 
 KEPT_HOURS = 0.05
+WARM_UP = 0.2
+WARM_UP_EVERY_S, EVERY_S = 20.0, 60.0
+"""Seconds between two faults, while warming up and afterwards."""
+
 SETTLING_S = 20.0
 FAULTS = (
     ("kill -9 of nats-server", lambda scene: processes.kill(scene, "nats-server")),
@@ -81,7 +88,7 @@ async def soak(minutes: float, load: Load, every_s: float) -> Soak:
             minutes=minutes,
             faults=done,
             verdict=scene.ledger.verdict(),
-            trends=trends(samples, warm_up_s=minutes * 12, settling_s=SETTLING_S),
+            trends=trends(samples, warm_up_s=WARM_UP * 60 * minutes, settling_s=SETTLING_S),
             samples=samples,
             problems=scene.problems,
         )
@@ -112,18 +119,27 @@ async def fill(scene: Scene, count: int = MAX_ENTRIES) -> None:
 
 
 async def _hurt(scene: Scene, minutes: float, done: list[Hurt]) -> None:
-    """Inject one fault in the middle of every minute."""
+    """Inject one fault after the other."""
     begun = time.monotonic()
-    for number, (fault, inject) in enumerate(itertools.cycle(FAULTS)):
-        at = begun + 60 * number + 30
-        if at > begun + 60 * minutes:
-            break
-        await asyncio.sleep(at - time.monotonic())
+    for at_s, (fault, inject) in zip(moments(minutes), itertools.cycle(FAULTS), strict=False):
+        await asyncio.sleep(begun + at_s - time.monotonic())
         done.append(Hurt(time.monotonic() - begun, fault))
         await inject(scene)
         back_s = scene.recoveries[-1] or float("inf")
         print(f"{done[-1].at_s:6.0f} s  {fault}, back after {back_s:.1f} s", flush=True)
     await asyncio.sleep(begun + 60 * minutes - time.monotonic())
+
+
+def moments(minutes: float) -> Iterator[float]:
+    """Yield when faults are injected: seconds from the beginning."""
+    at_s, over_s = WARM_UP_EVERY_S / 2, 60 * minutes
+    while at_s < WARM_UP * over_s:
+        yield at_s
+        at_s += WARM_UP_EVERY_S
+    at_s = WARM_UP * over_s + EVERY_S / 2
+    while at_s < over_s:
+        yield at_s
+        at_s += EVERY_S
 
 
 async def _sampling(scene: Scene, monitoring: str, samples: list[Sample], every_s: float) -> None:

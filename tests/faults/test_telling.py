@@ -15,6 +15,7 @@ from tests.faults.rows.row import Row
 from tests.faults.run import chosen, flag
 from tests.faults.sampling import Sample, slope, trends
 from tests.faults.scene import Load, Scene
+from tests.faults.soak import moments
 from tests.faults.soak_report import flat
 from tests.faults.table import run_rows
 from tests.harness.events import until
@@ -135,6 +136,10 @@ def test_a_process_that_starts_anew_settles_first():
     trend = trend_of("rss_mib", rss, pid=lambda n: n // 60)
     assert (trend.restarts, trend.least) == (5, 50)
     assert flat(trend)
+
+
+def test_faults_come_every_minute_and_more_often_while_it_warms_up():
+    assert [*moments(10)] == [*range(10, 120, 20), *range(150, 600, 60)]
 
 
 def test_the_slope_is_that_of_most_pairs():
