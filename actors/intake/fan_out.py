@@ -27,6 +27,10 @@ FETCH = 64
 MAX_OPEN = 128
 """Openings being fanned out at a time; more wait in the stream, so that requests need not."""
 
+FRESH_MS = 2_000
+"""An opening this young is taken to be open: hardly any deliberation ends sooner, and to look
+would cost each a question more."""
+
 
 class FanOut:
     """See the module. `work` holds what is under way."""
@@ -69,10 +73,15 @@ class FanOut:
 
     async def _state(self, record: Record) -> State | None:
         """The state in which a round was opened; None when that is no longer stored, or over."""
+        task_id = names.task_of(record.subject) or ""
         if record.subject.startswith("deliberation.opened."):
-            return history.opening(record)
+            state = history.opening(record)
+            if self._clock() - record.stored_ms < FRESH_MS:
+                return state
+            _, ended = await history.ends(self._bus, task_id)
+            return state if ended is None else None
         read(RoundOpened, record.body, record.headers)
-        opened, ended = await history.ends(self._bus, names.task_of(record.subject) or "")
+        opened, ended = await history.ends(self._bus, task_id)
         if opened is None or ended is not None:
             return None
         return await history.rebuild(self._bus, opened, record)
