@@ -205,6 +205,22 @@ class TestDispatchers:
         await system.client.outcome(accepted.task_id)
         assert len(engine.begun) == 3
 
+    async def test_nobody_is_asked_for_what_has_ended_before_it_is_read_anew(
+        self, system: System, monkeypatch
+    ):
+        monkeypatch.setattr("actors.intake.fan_out.FRESH_MS", 0)
+        await system.core()
+        dispatcher = await started(system, "dispatcher")
+        accepted = await system.client.ask()
+        await system.client.call(names.CANCEL, {"task_id": accepted.task_id})
+        await system.crash(dispatcher)
+        await system.client.bus.api("CONSUMER.DELETE.DELIBERATIONS.dispatcher", {})
+        second = await system.add("dispatcher", "dispatcher-2")
+        await system.agent()
+        later = await system.client.ask()
+        assert (await system.client.outcome(later.task_id)).status == "COMPLETED"
+        assert second._fan_out.asked == 3
+
     async def test_requests_wait_for_a_dispatcher_no_longer_than_it_takes(self, council: System):
         await council.crash(await started(council, "dispatcher"))
         await council.add("dispatcher", "dispatcher-2")
