@@ -70,6 +70,7 @@ def line(finding: Finding) -> str:
         f"{finding.fault}: {finding.injections} ×, back after {_seconds(finding.median_s)} s",
         f" (max {_seconds(finding.max_s)}); {outcomes}; {verdict.repeated} asked again,",
         f" ack max {verdict.ack_max_ms / 1000:.1f} s",
+        f", latest {verdict.latest_ms} ms after its deadline" if verdict.latest_ms else "",
     ]
     wrong = {
         name: getattr(verdict, name)

@@ -104,6 +104,7 @@ async def test_a_second_outcome_is_a_double(monkeypatch, stored, told):
 async def test_an_outcome_after_the_deadline_is_late(monkeypatch):
     verdict = await verdict_of(PlantedBus(["timeout"], [], deadline_ms=1_000), monkeypatch)
     assert verdict.late == ["fault-00000"]
+    assert verdict.latest_ms > 1_000
     assert not verdict.clean
 
 

@@ -48,6 +48,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     ack_p50_ms: float
     ack_p99_ms: float
     ack_max_ms: float
+    latest_ms: int = 0
+    """How long after its deadline the latest outcome was stored; 0 when all were in time."""
 
     @property
     def clean(self) -> bool:
@@ -77,6 +79,7 @@ def classified(promises: Collection[Promise], seats: int, strangers: Iterable[st
         ack_p50_ms=waits[len(waits) // 2] * 1000,
         ack_p99_ms=waits[int(len(waits) * 0.99)] * 1000,
         ack_max_ms=waits[-1] * 1000,
+        latest_ms=max((0, *(p.late_ms for p in accepted if p.outcomes))),
     )
 
 
