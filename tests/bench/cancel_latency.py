@@ -156,15 +156,16 @@ async def _one_by_one(client: _Client, agent: Process, size: int, cancels: int) 
     samples = []
     for number in range(size, size + cancels):
         await asyncio.sleep(draw.uniform(0.0, 0.05))
-        await ordered(agent, Report())
+        before = msgspec.convert(await ordered(agent, Report()), Aborts)
+        known = before.running[-1:] if size > 1 else []
         task_id = opened.popleft()
         begun, replied = await client.cancel(task_id)
-        seen = await _aborted(agent, task_id, begun, steps=size > 1)
+        seen = await _aborted(agent, task_id, begun, known)
         samples.append(
             Sample(
                 reply_ms=1000 * (replied - begun),
                 told_ms=[1000 * (told - begun) for told in seen.handed[task_id]],
-                stopped_ms=_stopped_ms(seen.running, begun) if size > 1 else None,
+                stopped_ms=_stopped_ms(seen.running, begun) if known else None,
             )
         )
         opened.append(await client.open(number))
@@ -173,16 +174,18 @@ async def _one_by_one(client: _Client, agent: Process, size: int, cancels: int) 
     return samples
 
 
-async def _aborted(agent: Process, task_id: str, begun: float, *, steps: bool) -> Aborts:
-    """Wait until every seat's abort is noted and, with `steps`, the next steps are counted."""
+async def _aborted(
+    agent: Process, task_id: str, begun: float, known: Sequence[tuple[float, int]]
+) -> Aborts:
+    """Wait until every seat's abort is noted and, if a count is `known`, until it is less."""
     handed: list[float] = []
-    running: list[tuple[float, int]] = []
+    running = list(known)
     async with asyncio.timeout(PATIENCE_S):
         while True:
             seen = msgspec.convert(await ordered(agent, Report()), Aborts)
             handed += seen.handed.get(task_id, [])
             running += seen.running
-            shown = not (steps and running) or _stopped_ms(running, begun) is not None
+            shown = not known or _stopped_ms(running, begun) is not None
             if len(handed) == SEATS and shown:
                 return Aborts({task_id: handed}, running)
             await asyncio.sleep(0.005)
@@ -190,11 +193,8 @@ async def _aborted(agent: Process, task_id: str, begun: float, *, steps: bool) -
 
 def _stopped_ms(running: Sequence[tuple[float, int]], begun: float) -> float | None:
     """When, after `begun`, a step had so many texts less as were cancelled."""
-    before = [count for at, count in running if at < begun]
-    after = [(at, count) for at, count in running if at >= begun]
-    if not after:
-        return None
-    most = before[-1] if before else after[0][1]
+    *_, most = (count for at, count in running if at < begun)
+    after = ((at, count) for at, count in running if at >= begun)
     return next((1000 * (at - begun) for at, count in after if count <= most - SEATS), None)
 
 
