@@ -23,8 +23,8 @@ from subjects.streams import backoff_s, dispatch_consumer
 
 log = logging.getLogger(__name__)
 
-FETCH = 64
-MAX_OPEN = 128
+FETCH = 32
+MAX_OPEN = 32
 """Openings being fanned out at a time; more wait in the stream, so that requests need not."""
 
 FRESH_MS = 2_000
