@@ -14,7 +14,7 @@ import random
 import time
 from asyncio.subprocess import Process
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Self
 
 import msgspec
@@ -27,7 +27,7 @@ from actors.settings import BusSettings, PoolSettings
 from schemas.codec import decode, encode
 from schemas.council import Sampling
 from schemas.deliberation import Accepted, Cancelled, CancelRequest, DeliberationRequest
-from schemas.progress import Progress, SeatStarted, TextDelta
+from schemas.progress import Progress, SeatAnswered, SeatStarted, TextDelta
 from subjects import names
 from supervisor.up import running
 from tests.bench.agent_host import Aborts, Plan, Report
@@ -107,6 +107,8 @@ class _Client:
     def __init__(self, login: BusSettings, begun: type[Progress]) -> None:
         self._login = login
         self._begun = begun
+        self.answered: defaultdict[str, set[str]] = defaultdict(set)
+        """Seats whose text came to its end by itself: there is nothing to abort."""
         self._seats: defaultdict[str, set[str]] = defaultdict(set)
         self._spoken: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._bus: NatsBus
@@ -121,6 +123,8 @@ class _Client:
 
     def _on_progress(self, message: Message) -> None:
         event: Any = decode(Progress, message.body)
+        if isinstance(event, SeatAnswered):
+            self.answered[event.task_id].add(event.seat)
         if isinstance(event, self._begun):
             self._seats[event.task_id].add(event.seat)
             if len(self._seats[event.task_id]) == SEATS:
@@ -160,12 +164,14 @@ async def _one_by_one(client: _Client, agent: Process, size: int, cancels: int) 
         known = before.running[-1:] if size > 1 else []
         task_id = opened.popleft()
         begun, replied = await client.cancel(task_id)
-        seen = await _aborted(agent, task_id, begun, known)
+        seen = await _aborted(agent, task_id, begun, known, client.answered[task_id])
         samples.append(
             Sample(
                 reply_ms=1000 * (replied - begun),
                 told_ms=[1000 * (told - begun) for told in seen.handed[task_id]],
-                stopped_ms=_stopped_ms(seen.running, begun) if known else None,
+                stopped_ms=_stopped_ms(seen.running, begun, len(seen.handed[task_id]))
+                if known
+                else None,
             )
         )
         opened.append(await client.open(number))
@@ -175,7 +181,11 @@ async def _one_by_one(client: _Client, agent: Process, size: int, cancels: int) 
 
 
 async def _aborted(
-    agent: Process, task_id: str, begun: float, known: Sequence[tuple[float, int]]
+    agent: Process,
+    task_id: str,
+    begun: float,
+    known: Sequence[tuple[float, int]],
+    answered: Collection[str],
 ) -> Aborts:
     """Wait until every seat's abort is noted and, if a count is `known`, until it is less."""
     handed: list[float] = []
@@ -185,17 +195,20 @@ async def _aborted(
             seen = msgspec.convert(await ordered(agent, Report()), Aborts)
             handed += seen.handed.get(task_id, [])
             running += seen.running
-            shown = not known or _stopped_ms(running, begun) is not None
-            if len(handed) == SEATS and shown:
+            writing = SEATS - len(answered)
+            shown = not known or _stopped_ms(running, begun, writing) is not None
+            if len(handed) == writing and shown:
                 return Aborts({task_id: handed}, running)
             await asyncio.sleep(0.005)
 
 
-def _stopped_ms(running: Sequence[tuple[float, int]], begun: float) -> float | None:
+def _stopped_ms(
+    running: Sequence[tuple[float, int]], begun: float, cancelled: int = SEATS
+) -> float | None:
     """When, after `begun`, a step had so many texts less as were cancelled."""
     *_, most = (count for at, count in running if at < begun)
     after = ((at, count) for at, count in running if at >= begun)
-    return next((1000 * (at - begun) for at, count in after if count <= most - SEATS), None)
+    return next((1000 * (at - begun) for at, count in after if count <= most - cancelled), None)
 
 
 def _row(name: str, size: int, found: Sequence[Sample]) -> dict[str, Any]:
