@@ -14,13 +14,14 @@ CHECKPOINTS = "CHECKPOINTS"
 DUPLICATE_WINDOW_S = 120.0
 """Doubles by `Nats-Msg-Id` are dropped this long; effects stay single beyond it by their keys."""
 
-ACK_WAIT_S = 10.0
+ACK_WAIT_S = 5.0
 """Work of a dead agent is given to another after this; agents report progress every third of it."""
 
-BACKOFF_S = (ACK_WAIT_S, ACK_WAIT_S, 15.0, 20.0, ACK_WAIT_S)
+BACKOFF_S = (ACK_WAIT_S, ACK_WAIT_S, 10.0, 15.0, ACK_WAIT_S)
 """How long each attempt may be silent before the next: longer each time, so that a message that
-kills whoever takes it stays below the supervisor's restart intensity. The last is no wait for a
-next attempt but for the end of the last one."""
+kills whoever takes it stays below the supervisor's restart intensity; and together well below the
+usual deadline of a minute, so that who dies with all but the last still answers in time. The last
+is no wait for a next attempt but for the end of the last one."""
 
 RETRY_BACKOFF_S = (1.0, 5.0, 15.0, 30.0)
 """The same for attempts that were given back, as when nothing can be stored: soon at first, and
