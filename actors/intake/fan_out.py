@@ -23,7 +23,6 @@ from subjects.streams import backoff_s, dispatch_consumer
 
 log = logging.getLogger(__name__)
 
-FETCH = 32
 MAX_OPEN = 32
 """Openings being fanned out at a time; more wait in the stream, so that requests need not."""
 
@@ -47,7 +46,7 @@ class FanOut:
         puller = await self._bus.pull(dispatch_consumer())
         try:
             while True:
-                for delivery in await puller.fetch(FETCH, wait=True):
+                for delivery in await puller.fetch(MAX_OPEN, wait=True):
                     await self._room.acquire()
                     task = self._work.spawn(self._ask(delivery), "ask")
                     task.add_done_callback(lambda _: self._room.release())
