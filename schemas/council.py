@@ -40,6 +40,10 @@ class Seat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     queue: Name | None = None
     sampling: Sampling | None = None
 
+    def queue_in(self, role: str) -> str:
+        """The queue of the agents that serve it in the council of `role`."""
+        return self.queue or role
+
 
 class Member(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A foreign program that holds a seat: what it said of itself when it joined.

@@ -96,7 +96,7 @@ class Agent:
             seat.id
             for council in self._councils.all()
             for seat in council.seats
-            if (seat.queue or council.role) in self._queues
+            if seat.queue_in(council.role) in self._queues
         }
 
     def _counters(self) -> dict[str, int]:

@@ -199,6 +199,12 @@ class Bus(Protocol):
         None when there is no such consumer. Raises BusError.
         """
 
+    async def delivered(self, stream: str, consumer: str) -> int:
+        """The newest sequence that a consumer has delivered to anybody.
+
+        0 when it has delivered nothing, or there is no such consumer. Raises BusError.
+        """
+
     def follow(
         self, stream: str, filters: Sequence[str], *, since_ms: int, after: int = 0
     ) -> AsyncGenerator[Record | None, None]:

@@ -44,10 +44,11 @@ class PubAck(Struct, frozen=True):
     error: ApiError | None = None
 
 
-class Delivered(Struct, frozen=True):
-    """How many deliveries a consumer has made."""
+class Place(Struct, frozen=True):
+    """How far a consumer has come: so many deliveries, and up to that sequence of its stream."""
 
     consumer_seq: int = 0
+    stream_seq: int = 0
 
 
 class ApiReply(Struct, frozen=True):
@@ -56,9 +57,9 @@ class ApiReply(Struct, frozen=True):
     error: ApiError | None = None
     name: str = ""
     num_pending: int = 0
-    delivered: Delivered = Delivered()
+    delivered: Place = Place()
     state: dict[str, Any] = {}
-    ack_floor: dict[str, Any] = {}
+    ack_floor: Place = Place()
 
 
 class _Consumer(Struct, frozen=True):

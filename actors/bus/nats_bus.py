@@ -235,10 +235,17 @@ class NatsBus(Connection):
 
     async def acknowledged(self, stream: str, consumer: str) -> int | None:
         """See `actors.bus.Bus`."""
+        told = await self._told(stream, consumer)
+        return None if told is None else told.ack_floor.stream_seq
+
+    async def delivered(self, stream: str, consumer: str) -> int:
+        """See `actors.bus.Bus`."""
+        told = await self._told(stream, consumer)
+        return 0 if told is None else told.delivered.stream_seq
+
+    async def _told(self, stream: str, consumer: str) -> jetstream.ApiReply | None:
         reply = await self.request(f"$JS.API.CONSUMER.INFO.{stream}.{consumer}", b"")
-        if jetstream.no_consumer(reply.body):
-            return None
-        return int(jetstream.reply(reply.body).ack_floor.get("stream_seq", 0))
+        return None if jetstream.no_consumer(reply.body) else jetstream.reply(reply.body)
 
     async def join(self, stream: str, consumer: str) -> nats_pull.Pull:
         """See `actors.bus.Bus`."""

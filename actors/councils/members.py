@@ -40,6 +40,7 @@ from subjects import names
 
 log = logging.getLogger(__name__)
 
+HEARD = (names.COMPLETED, names.TIMEOUT)
 TICK_S = 0.25
 REFRESH_S = 30.0
 ATTEMPTS = 20
@@ -63,7 +64,8 @@ class Members:
         self._loops = TaskSet("members' loops")
         self._silences = Silences()
         self._work = TaskSet("members' work")
-        self._news: list[Subscription] = []
+        self._heartbeats: Subscription | None = None
+        self._outcomes: list[Subscription] = []
         self._joined = self._left = self._lost = self._failed = 0
 
     def counters(self) -> dict[str, int]:
@@ -78,18 +80,17 @@ class Members:
 
     async def start(self, failed: asyncio.Event) -> None:
         """Watch over who is a member already; sets `failed` when that cannot go on."""
-        self._news.append(await self._bus.serve(names.ANY_HEARTBEAT, self._on_heartbeat))
-        for subject in (names.COMPLETED, names.TIMEOUT):
-            self._news.append(await self._bus.listen(subject, self._on_outcome))
+        self._heartbeats = await self._bus.serve(names.ANY_HEARTBEAT, self._on_heartbeat)
         keep_running(self._loops, failed, "members", self._watch)
         keep_running(self._loops, failed, "councils", self._refresh)
 
     async def drain(self) -> None:
         """Watch no longer; the seats stay theirs."""
-        for subscription in self._news:
-            await subscription.close()
+        if self._heartbeats is not None:
+            await self._heartbeats.close()
         await self._loops.cancel()
         await self._work.cancel()
+        await self._hear_outcomes(wanted=False)
 
     async def handle_join(self, request: CouncilJoin) -> Joined:
         """Give a program its seat, or the one it has. Raises Refused, BusError."""
@@ -203,6 +204,7 @@ class Members:
         self._heard_s.clear()
         while True:
             await self._tick()
+            await self._hear_outcomes(wanted=any(each.members for each in self._councils.all()))
             for council in self._councils.known():
                 for member in council.members if not council.deleted else ():
                     if self._overdue(council.role, member):
@@ -219,6 +221,13 @@ class Members:
             raise Unavailable("nobody can be heard now")
         lost_s = _now_s() - begun_s - TICK_S
         self._heard_s = {queue: heard_s + lost_s for queue, heard_s in self._heard_s.items()}
+
+    async def _hear_outcomes(self, *, wanted: bool) -> None:
+        """Outcomes tell which members are silent; as long as there are none, nobody need look."""
+        for subject in HEARD[len(self._outcomes) :] if wanted else ():
+            self._outcomes.append(await self._bus.listen(subject, self._on_outcome))
+        while self._outcomes and not wanted:
+            await self._outcomes.pop().close()
 
     def _overdue(self, role: str, member: Member) -> bool:
         """Whether a member missed its heartbeats; one just met has its time from now."""

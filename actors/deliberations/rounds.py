@@ -62,7 +62,7 @@ def asks(state: State) -> tuple[Ask, ...]:
             response_schema=prompt.schema,
             token=token(opened.secret, opened.task_id, state.round.round, seat.id),
         )
-        made.append(Ask(queue=seat.queue or request.role, request=ask))
+        made.append(Ask(queue=seat.queue_in(request.role), request=ask))
     return tuple(made)
 
 

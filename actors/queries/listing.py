@@ -4,11 +4,10 @@ Openings are scanned in windows of sequences that end where the page before ende
 page depends on the page, not on how much is stored.
 """
 
-from collections.abc import Set as AbstractSet
-
 from actors.bus import Bus, Record
+from actors.queries.queues import Queues
 from schemas.codec import read
-from schemas.deliberation import ListQuery, Opened, Status
+from schemas.deliberation import ListQuery, Opened
 from schemas.errors import BadMessage
 from schemas.result import Deliberation, Page, Summary
 from subjects import names
@@ -23,8 +22,9 @@ BATCH = 256
 OUTCOMES_AT_ONCE = 256
 
 
-async def page(bus: Bus, query: ListQuery, started: AbstractSet[str]) -> Page:
-    """One page for `query`; `started` are tasks known to be in progress. Raises Unavailable."""
+async def page(bus: Bus, query: ListQuery) -> Page:
+    """One page for `query`. Raises BusError."""
+    queues = Queues(bus)
     end = query.cursor or await bus.last_sequence(DELIBERATIONS) + 1
     window, scanned = FIRST_WINDOW, 0
     found: list[Summary] = []
@@ -34,7 +34,7 @@ async def page(bus: Bus, query: ListQuery, started: AbstractSet[str]) -> Page:
         scanned += len(openings)
         for at in range(0, len(openings), OUTCOMES_AT_ONCE):
             chunk = openings[at : at + OUTCOMES_AT_ONCE]
-            for summary, sequence in await _summaries(bus, chunk, started):
+            for summary, sequence in await _summaries(bus, chunk, queues):
                 if _matches(summary, query):
                     found.append(summary)
                     if len(found) == query.limit:
@@ -57,9 +57,7 @@ async def _openings(bus: Bus, begin: int, end: int) -> list[Record]:
     return openings[::-1]
 
 
-async def _summaries(
-    bus: Bus, openings: list[Record], started: AbstractSet[str]
-) -> list[tuple[Summary, int]]:
+async def _summaries(bus: Bus, openings: list[Record], queues: Queues) -> list[tuple[Summary, int]]:
     ids = [names.task_of(record.subject) or "" for record in openings]
     outcomes = {
         names.task_of(record.subject): record
@@ -69,19 +67,22 @@ async def _summaries(
     for record, task_id in zip(openings, ids, strict=True):
         try:
             opened = read(Opened, record.body, record.headers)
-            summary = _summary(opened, outcomes.get(task_id), started)
+            summary = await _summary(opened, record.sequence, outcomes.get(task_id), queues)
         except BadMessage:
             continue  # garbage on a subject; it is set aside by those who act upon it
         summaries.append((summary, record.sequence))
     return summaries
 
 
-def _summary(opened: Opened, outcome: Record | None, started: AbstractSet[str]) -> Summary:
-    status: Status = "IN_PROGRESS" if opened.task_id in started else "PENDING"
+async def _summary(
+    opened: Opened, sequence: int, outcome: Record | None, queues: Queues
+) -> Summary:
     duration_ms, winner = 0, None
     if outcome is not None:
         ended = read(Deliberation, outcome.body, outcome.headers)
         status, duration_ms, winner = ended.status, ended.duration_ms, ended.winner_id
+    else:
+        status = "IN_PROGRESS" if await queues.begun(opened, sequence) else "PENDING"
     return Summary(
         task_id=opened.task_id,
         role=opened.request.role,

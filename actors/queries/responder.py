@@ -2,24 +2,24 @@
 
 Listens on `deliberation.get`, `.wait`, `.list`, `.recount`, `.stats` and `.contract`. What is over
 is answered with the stored outcome; what runs is folded from its events at the moment of asking.
-Only two soft memories: which tasks have begun (from live progress, to tell IN_PROGRESS from
-PENDING), and the outcomes of the last hour (for `stats`, folded anew after a restart).
+The one soft memory are the outcomes of the last hour (for `stats`, folded anew after a restart).
 """
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec.structs import replace
 
 from actors.actor import keep_running
-from actors.bus import Bus, Message, Subscription
+from actors.bus import Bus
 from actors.clock import now_ms
 from actors.deliberations import history, outcome
 from actors.protocols import election
 from actors.queries import listing
+from actors.queries.queues import Queues
 from actors.queries.stats import MAX_ENTRIES, WINDOW_S, OutcomeFacts, Window
 from actors.queries.submitted import submitted
 from actors.queries.waiting import Waiters, woken
@@ -29,7 +29,6 @@ from actors.tasks import TaskSet
 from schemas.codec import decode, read
 from schemas.deliberation import GetQuery, ListQuery, RecountQuery, StatsQuery, Status, WaitQuery
 from schemas.errors import BadMessage, Refused
-from schemas.progress import SeatStarted
 from schemas.result import AgentStats, Deliberation, Page, Stats
 from schemas.service import ContractQuery, StatsReply
 from schemas.version import check
@@ -38,7 +37,6 @@ from subjects.streams import DELIBERATIONS
 
 log = logging.getLogger(__name__)
 
-STARTED_KEPT = 50_000
 MAX_READ = 4 * MAX_ENTRIES
 """Messages looked at for the counts when it starts: a deliberation is four at least."""
 
@@ -60,11 +58,9 @@ class Responder:
         limits = limits or Limits()
         self._bus = bus
         self._clock = clock
-        self._waiters = Waiters(bus, limits.max_waiting)
-        self._started: OrderedDict[str, None] = OrderedDict()
+        self._waiters = Waiters(limits.max_waiting)
         self._window = Window()
         self._loops = TaskSet("responder loops")
-        self._progress: Subscription | None = None
         waiting = limits.max_waiting + limits.max_in_flight
         self.service = Service(
             bus,
@@ -83,32 +79,17 @@ class Responder:
 
     async def start(self) -> None:
         """See `Actor`."""
-        await self._waiters.start()
-        self._progress = await self._bus.listen(names.ANY_PROGRESS, self._on_progress)
-        keep_running(self._loops, self.failed, "stats", self._count)
+        keep_running(self._loops, self.failed, "outcomes", self._hear)
         await self.service.start()
 
     async def drain(self) -> None:
         """See `Actor`."""
         await self.service.drain()
-        await self._waiters.drain()
-        if self._progress is not None:
-            await self._progress.close()
+        self._waiters.dismiss()
         await self._loops.cancel()
 
-    def _on_progress(self, message: Message) -> None:
-        task_id = names.task_of(message.subject)
-        if task_id is None or task_id in self._started:
-            return
-        try:
-            read(SeatStarted, message.body, message.headers)
-        except BadMessage:
-            return  # another event, which may come when all is over
-        self._started[task_id] = None
-        if len(self._started) > STARTED_KEPT:
-            self._started.popitem(last=False)
-
-    async def _count(self) -> None:
+    async def _hear(self) -> None:
+        """Wake who waits, and count for `stats`."""
         since = self._clock() - WINDOW_S * 1000
         after = await self._counted_from(since)
         self._window = Window()
@@ -116,7 +97,7 @@ class Responder:
         async for record in outcomes:
             if record is None:
                 continue
-            self._started.pop(names.task_of(record.subject) or "", None)
+            self._waiters.wake(names.task_of(record.subject) or "")
             try:
                 facts = read(OutcomeFacts, record.body, record.headers)
                 self._window.add(record.stored_ms, facts)
@@ -172,7 +153,7 @@ class Responder:
         if opened is None:
             return await submitted(self._bus, task_id)
         state = await history.rebuild(self._bus, opened)
-        begun = bool(state.answers) or task_id in self._started
+        begun = state.answers or await Queues(self._bus).begun(state.opened, opened.sequence)
         return outcome.result(state, "IN_PROGRESS" if begun else "PENDING", self._clock())
 
     async def _whole(self, task_id: str) -> Deliberation:
@@ -210,7 +191,7 @@ class Responder:
 
     async def handle_list(self, query: ListQuery) -> Page:
         """A page of summaries, newest first. Raises BusError."""
-        return await listing.page(self._bus, query, self._started.keys())
+        return await listing.page(self._bus, query)
 
     async def handle_contract(self, _: ContractQuery) -> bytes:
         """The AsyncAPI document of the version that answers."""

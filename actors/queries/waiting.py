@@ -1,49 +1,36 @@
-"""Callers that wait for an outcome, woken by the public event and by nothing else lost."""
+"""Callers that wait for an outcome, woken when it is stored."""
 
 import asyncio
 from collections import defaultdict
 
-from actors.bus import Bus, Message, Subscription
 from schemas.errors import Refused
-from subjects import names
 
 RECHECK_S = 5.0
-"""Public events are at most once: a waiter looks at the store this often all the same."""
+"""Who wakes them may be interrupted: a waiter looks at the store this often all the same."""
 
 
 class Waiters:
     """Who waits for which deliberation, at most `most` callers."""
 
-    def __init__(self, bus: Bus, most: int) -> None:
-        self._bus = bus
+    def __init__(self, most: int) -> None:
         self._most = most
         self.leaving = False
         """Nobody can wait here any longer."""
         self._count = 0
         self._waiting: defaultdict[str, dict[asyncio.Event, None]] = defaultdict(dict)
         """In the order in which they came."""
-        self._subscriptions: list[Subscription] = []
 
     def __len__(self) -> int:
         return self._count
 
-    async def start(self) -> None:
-        """Hear of every outcome from now on."""
-        for subject in names.PUBLIC_OUTCOMES:
-            self._subscriptions.append(await self._bus.listen(subject, self._on_outcome))
-
-    async def drain(self) -> None:
-        """Let everybody who waits look once more, and hear of nothing further."""
+    def dismiss(self) -> None:
+        """Let everybody who waits look once more, and nobody wait any longer."""
         self.leaving = True
-        for subscription in self._subscriptions:
-            await subscription.close()
         for task_id in tuple(self._waiting):
-            self._wake(task_id)
+            self.wake(task_id)
 
-    def _on_outcome(self, message: Message) -> None:
-        self._wake(message.headers.get("Nats-Subject", "").rpartition(".")[2])
-
-    def _wake(self, task_id: str) -> None:
+    def wake(self, task_id: str) -> None:
+        """A deliberation is over: let who waits for it look."""
         for event in self._waiting.get(task_id, ()):
             event.set()
 

@@ -66,11 +66,19 @@ class TestGet:
         assert (await system.client.get(task_id)).status == "IN_PROGRESS"
         engine.gate.set()
 
-    async def test_that_it_had_begun_is_forgotten_when_it_is_over(self, council: System):
-        responder = next(each for each, _ in council._running if each.service.name.endswith("nder"))
-        ids = await ended(council.client, 3)
-        await until(lambda: all(council.client.progress[task_id] for task_id in ids))
-        await until(lambda: not responder._started)
+    async def test_one_opened_while_all_agents_are_busy_is_pending(self, system: System):
+        engine = Gated()
+        await system.core()
+        await system.agent(engine, max_concurrency=3)
+        running = (await system.client.ask()).task_id
+        await until(lambda: len(engine.begun) == 3)
+        waiting = (await system.client.ask()).task_id
+        assert (await system.client.get(waiting)).status == "PENDING"
+        summaries = (await listed(system.client)).deliberations
+        told = {each.task_id: each.status for each in summaries}
+        assert told == {running: "IN_PROGRESS", waiting: "PENDING"}
+        engine.gate.set()
+        await system.client.outcome(waiting)
 
     async def test_what_is_over_is_told_as_in_the_event(self, council: System):
         accepted = await council.client.ask()

@@ -53,7 +53,7 @@ class Consumer:
         self._send = send
         self._again: deque[Kept] = deque()
         self._fresh: deque[Kept] = deque(kept for kept in self._past() if self._wants(kept))
-        self.delivered = 0
+        self.delivered = self.reached = 0
         self._timer: asyncio.TimerHandle | None = None
         self._used_s = self._loop.time()
         if self.is_ephemeral:
@@ -162,6 +162,7 @@ class Consumer:
         """Note that a message is out."""
         (self._again or self._fresh).popleft()
         self.delivered += 1
+        self.reached = max(self.reached, kept.sequence)
         if self.config["ack_policy"] == "explicit":
             self.attempts[kept.sequence] = self.attempts.get(kept.sequence, 0) + 1
             self.pending[kept.sequence] = Pending(kept, self._patience(kept.sequence))

@@ -266,7 +266,7 @@ class Server:
             "name": consumer.name,
             "config": consumer.config,
             "num_pending": consumer.backlog,
-            "delivered": {"consumer_seq": consumer.delivered},
+            "delivered": {"consumer_seq": consumer.delivered, "stream_seq": consumer.reached},
             "num_ack_pending": len(consumer.pending),
             "num_redelivered": consumer.redelivered,
             "num_waiting": len(consumer.waiting),
