@@ -5,15 +5,21 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import Any
 
-from actors.deliberations import ballots
+from msgspec.structs import replace
+
+from actors.deliberations import ballots, outcome
 from actors.deliberations.deliberation import Conclude, OpenRound, State, advance, begin, respond
 from actors.deliberations.rounds import decide
 from actors.protocols import PROTOCOLS, election
+from actors.protocols.rules import Standing
 from schemas.agent import AgentResponse
-from schemas.deliberation import RoundOpened
-from tests.harness.builders import answer, opened
+from schemas.deliberation import RoundOpened, Status
+from schemas.result import Deliberation
+from tests.harness.builders import answer, failure, opened
 
 NOW = 1_000
+SEATS = ("s1", "s2", "s3")
+DONE = Conclude("COMPLETED")
 
 
 def start(protocol: str = "ranked", seats: int = 3, **request: Any) -> State:
@@ -28,6 +34,17 @@ def heard(state: State, *answers: AgentResponse, at_ms: int = NOW) -> State:
 def say(state: State, seat: str, text: str = "", **fields: Any) -> State:
     """The state after a seat's answer in the round under way."""
     return heard(state, answer(seat, text, round=state.round.round, **fields))
+
+
+def answered(state: State, *said: str) -> State:
+    """The state after a closed answer of every seat."""
+    for seat, text in zip(state.round.seats, said, strict=True):
+        state = say(state, seat, f"answer: {text}")
+    return state
+
+
+def fail(state: State, seat: str) -> State:
+    return heard(state, replace(failure(seat), round=state.round.round))
 
 
 def all_say(state: State, text: Callable[[str], str] = "a proposal by {}".format) -> State:
@@ -83,7 +100,23 @@ def vote(state: State, voter: str, *best: str, approve: Iterable[str] = (), **mo
     return say(state, voter, text, **more)
 
 
+def voted(protocol: str = "synthesized", **request: Any) -> State:
+    """Three ballots for s2 before s3 before s1 are in."""
+    state = proposed(3, protocol, **request)
+    for seat in SEATS:
+        state = vote(state, seat, "s2", "s3", "s1")
+    return state
+
+
+def standing(state: State) -> Standing:
+    return PROTOCOLS[state.opened.request.protocol].standing(state)
+
+
 def order(state: State) -> list[str]:
     """The seats from first to last as things stand."""
-    standing = PROTOCOLS[state.opened.request.protocol].standing(state)
-    return [place.answer.seat for place in standing.places]
+    return [place.answer.seat for place in standing(state).places]
+
+
+def whole(state: State, status: Status = "COMPLETED") -> Deliberation:
+    """The result as it would be told now."""
+    return outcome.result(state, status, 2_000)

@@ -28,7 +28,6 @@ from tests.protocols.talks import (
 )
 
 SHOWN = {"A": "s2#0", "B": "s3#0", "C": "s4#0"}
-SEATS = ("s1", "s2", "s3")
 
 
 def shown_to(state) -> dict[str, str]:
