@@ -16,12 +16,18 @@ from tests.simulation.loop import VirtualLoop
 Join = Callable[[str], Awaitable[NatsBus]]
 
 
+def now_s() -> float:
+    """The clock that the loop goes by."""
+    return asyncio.get_running_loop().time()
+
+
 def pytest_asyncio_loop_factories(
     item: pytest.Item,
 ) -> dict[str, Callable[[], AbstractEventLoop]]:
     """The product runs on uvloop where it is there, and must keep its promises on both."""
     real = {"asyncio": new_event_loop, "uvloop": uvloop.new_event_loop}
-    return real | ({"simulated": VirtualLoop} if item.path.stem == "test_contract" else {})
+    contract = item.path.stem.startswith("test_contract_")
+    return real | ({"simulated": VirtualLoop} if contract else {})
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ import pytest
 from actors.bus import Unavailable
 from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import BusSettings
-from subjects import names
 from subjects.streams import DELIBERATIONS, agent_consumer, streams
+from tests.bus.messages import WORK
 from tests.harness.events import until, until_async
 from tests.harness.nats_server import Server
-
-WORK = names.agent_request("DEV")
 
 
 async def restarted(server: Server, bus: NatsBus) -> None:

@@ -27,7 +27,7 @@
 
 Of older issues of nats-py: the bytes of a subscription are accounted for (#372, test_n6), inboxes
 do not pile up (#113, test_n13), a publish that no stream takes says so at once (#533,
-test_contract.py: test_a_subject_that_no_stream_stores_is_unavailable).
+test_contract_stores.py: test_a_subject_that_no_stream_stores_is_unavailable).
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """A nats-server in memory: subjects, queue groups, and the part of JetStream that is used here.
 
-`tests/bus/test_contract.py` holds it to what a real server does.
+`tests/bus/test_contract_*.py` hold it to what a real server does.
 """
 
 import json
