@@ -36,7 +36,7 @@ COMMANDS = tuple(
 """What the README tells a person to type."""
 
 ELSEWHERE = tuple(each for each in COMMANDS if each.startswith("nats req agents."))
-"""Not our protocol: tests/synadia/test_facade.py sends what these send."""
+"""Not our protocol: tests/synadia/test_prompts.py sends what these send."""
 
 REFUSED = {
     ("deliberation.request", "unknown_role"),

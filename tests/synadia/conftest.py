@@ -19,6 +19,7 @@ from tests.harness.system import System
 from tests.synadia import programs
 
 OWNER = "tests"
+PROMPT = "Add retries to the billing client"
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], AbstractEventLoop]]:
@@ -67,6 +68,12 @@ async def prompted(bus: NatsBus, body: bytes | dict[str, Any] | str, role: str =
 
 def subject(verb: str, role: str = "dev") -> str:
     return f"agents.{verb}.conclave.{OWNER}.{role}"
+
+
+@pytest.fixture
+def caller(system: System) -> NatsBus:
+    """A connection beside the system's."""
+    return system.client.bus
 
 
 Offer = Callable[..., Any]

@@ -9,12 +9,10 @@ import pytest
 from actors.synadia.facade import Facade
 from tests.harness.engines import Refusing, Talking
 from tests.harness.system import System
-from tests.synadia.conftest import OWNER, Offer
+from tests.synadia.conftest import OWNER, PROMPT, Offer
 from tests.synadia.programs import called
 
 pytestmark = pytest.mark.clients
-
-PROMPT = "Add retries to the billing client"
 
 
 def told(lines: list[dict[str, Any]], kind: str) -> list[Any]:
