@@ -33,6 +33,11 @@ def ballot(schema: dict[str, Any]) -> dict[str, Any]:
     return {"ranking": ranking["items"]["enum"], "approve": []}
 
 
+async def seats_of(system: System, role: str = "DEV") -> list[str]:
+    reply = await system.client.call(names.COUNCIL_GET, {"role": role})
+    return [each["id"] for each in reply.body["seats"]]
+
+
 class Program:
     """A seat held by plain calls; `loop` takes every request until it is stopped."""
 
