@@ -1,4 +1,4 @@
-"""Actors are tested on the event loop that they run on; some of their tests cannot wait long."""
+"""Fixtures of the actors' tests, which run on the event loop that actors run on."""
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import uvloop
 from msgspec.structs import replace
 
 from subjects.streams import ConsumerSpec, agent_consumer, dispatch_consumer, submission_consumer
+from tests.harness.system import System
 
 SHORT = (0.3, 0.3, 0.3, 0.3, 0.3)
 
@@ -34,3 +35,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         "actors.intake.submissions.submission_consumer", lambda: hurried(submission_consumer())
     )
     monkeypatch.setattr("actors.dead_letters.dead_letter_office.SWEEP_S", 0.1)
+
+
+@pytest.fixture
+async def home(council: System) -> System:
+    """Everybody is there."""
+    return council

@@ -8,8 +8,7 @@ import pytest
 from actors import dead_letters
 from actors.dead_letters.dead_letter_office import DeadLetterOffice
 from schemas.agent import AgentRequest
-from schemas.codec import decode, encode
-from schemas.deliberation import Opened
+from schemas.codec import decode
 from subjects import names
 from subjects.streams import DELIBERATIONS, agent_consumer
 from tests.actors.letters import copies, listed, the_letter
@@ -170,14 +169,3 @@ class TestRetry:
         reply = await council.client.call(names.DEAD_RETRY, {"id": letter["id"]})
         assert reply.code == "bad_request"
         assert await listed(council) == [letter]
-
-
-def test_the_parts_of_a_refused_opening_survive_the_wire():
-    from actors.intake.opening import Birth, refused
-    from schemas.errors import Refused
-
-    birth = Birth(task_id="t", secret="", now_ms=5, submitted_at_ms=3)
-    made = refused(b"\xff \0", None, Refused("bad_message", "no"), birth)
-    again = decode(Opened, encode(made))
-    assert again == made
-    assert (again.asked_at_ms, again.request.role, again.seats) == (3, "none", ())
