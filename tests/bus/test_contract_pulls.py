@@ -52,6 +52,20 @@ class TestPull:
         puller = await bus.pull(agent_consumer("DEV"))
         assert await puller.fetch(1, wait=False) == []
 
+    async def test_how_far_a_queue_is_delivered_can_be_asked(self, bus: NatsBus):
+        consumer = agent_consumer("DEV")
+        assert await bus.delivered(DELIBERATIONS, consumer.durable) == 0
+        await stored_work(bus, b"1", b"2")
+        await bus.store(names.agent_request("QA"), b"not mine")
+        puller = await bus.pull(consumer)
+        assert await bus.delivered(DELIBERATIONS, consumer.durable) == 0
+        first = (await fetched(puller, 1))[0]
+        assert await bus.delivered(DELIBERATIONS, consumer.durable) == 1
+        await first.nak()
+        await fetched(puller, 2)
+        assert await puller.fetch(1, wait=False) == []
+        assert await bus.delivered(DELIBERATIONS, consumer.durable) == 2
+
     async def test_what_is_acknowledged_is_done(self, bus: NatsBus):
         await stored_work(bus, b"1")
         puller = await bus.pull(IMPATIENT)

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from subjects import names
+from subjects.streams import ACK_WAIT_S
 from tests.harness.engines import Gated, Talking
 from tests.harness.system import System
 from tests.seats.conftest import says, seats_of
@@ -23,7 +24,7 @@ class TestJoining:
         assert joined["response_subject"] == "agent.response.{task_id}"
         assert joined["heartbeat_subject"] == f"agent.heartbeat.{queue}"
         assert joined["max_concurrency"] == 3
-        assert joined["ack_wait_seconds"] == 10
+        assert joined["ack_wait_seconds"] == ACK_WAIT_S
         assert len(joined["lease"]) >= 16
         assert joined["schema_version"]
 
