@@ -20,7 +20,9 @@ from subjects.streams import DELIBERATIONS
 from tests.cluster.servers import stream_info
 from tests.faults.scene import EVERYBODY, Scene
 
-QUANTITIES = ("rss_mib", "threads", "fds", "tasks", "subscriptions")
+QUANTITIES = ("rss_mib", "live_mib", "threads", "fds", "tasks", "subscriptions")
+"""`live_mib` is nats-server's: what its garbage collector last found to be in use."""
+
 SYSTEM = "stream"
 """The name under which the consumers of the stream stand, beside the processes."""
 
@@ -58,6 +60,7 @@ async def sample(scene: Scene, at_s: float, monitoring: str) -> list[Sample]:
     """Look at every process, and ask the actors and nats-server what is not seen from outside."""
     tasks = await _tasks(scene)
     subscriptions = await asyncio.to_thread(_subscriptions, monitoring)
+    live_mib = await asyncio.to_thread(_live_mib, monitoring)
     found = []
     for name in EVERYBODY:
         with_pid = await scene.process(name)
@@ -66,6 +69,8 @@ async def sample(scene: Scene, at_s: float, monitoring: str) -> list[Sample]:
             held["tasks"] = tasks[name]
         if name in subscriptions:
             held["subscriptions"] = subscriptions[name]
+        if name == "nats-server" and live_mib is not None:
+            held["live_mib"] = live_mib
         if held:
             found.append(Sample(at_s=at_s, name=name, pid=with_pid.pid, held=held))
     try:
@@ -99,13 +104,24 @@ async def _tasks(scene: Scene) -> dict[str, float]:
 
 def _subscriptions(monitoring: str) -> dict[str, float]:
     """The subscriptions of each actor's connection, by nats-server's count."""
-    try:
-        url = f"{monitoring}/connz?limit=1000"
-        with urllib.request.urlopen(url, timeout=2.0) as reply:  # noqa: S310 - always http
-            connections: list[dict[str, Any]] = msgspec.json.decode(reply.read())["connections"]
-    except (OSError, HTTPException, msgspec.DecodeError):
-        return {}  # it is being killed
+    connections = _monitored(monitoring, "connz?limit=1000").get("connections", ())
     return {_child(each.get("name", "")): each["subscriptions"] for each in connections}
+
+
+def _live_mib(monitoring: str) -> float | None:
+    """Go collects garbage when the heap is twice what was in use (GOGC 100), at `NextGC` bytes."""
+    memory = _monitored(monitoring, "debug/vars").get("memstats")
+    return memory["NextGC"] / 2 / 2**20 if memory else None
+
+
+def _monitored(monitoring: str, page: str) -> dict[str, Any]:
+    """A page of nats-server's monitoring; empty while it is being killed, or hangs."""
+    try:
+        with urllib.request.urlopen(f"{monitoring}/{page}", timeout=2.0) as reply:  # noqa: S310
+            found: dict[str, Any] = msgspec.json.decode(reply.read())
+    except (OSError, HTTPException, msgspec.DecodeError):
+        return {}
+    return found
 
 
 def _child(name: str) -> str:

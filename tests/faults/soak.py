@@ -5,10 +5,11 @@ of the stream its consumers, every few seconds. Trends are taken after a warm-up
 time, in which faults come three times as often: what memory a fault takes at most, a process
 keeps, and after about ten of a kind that is reached.
 
-Core actors live through all faults: nats-server dies under them, their consumers are deleted,
-poison comes, agents die. The stream keeps three minutes, so that it is of one size; and as many
-outcomes as the query responder counts at most are stored before, so that its memory of the last
-hour is full from the beginning.
+Core actors live through all faults: nats-server hangs, their consumers are deleted, poison comes,
+a second agent dies. nats-server and the first agent are killed in the first half of the warm-up
+only: of a process that fills its caches anew every few minutes no trend can be told. The stream
+keeps three minutes, so that it is of one size; and as many outcomes as the query responder counts
+at most are stored before, so that its memory of the last hour is full from the beginning.
 
 Writes soak.json, soak.md and soak.png to tests/faults/results/. Exit code 1 when a trend is above
 its bar or a deliberation was lost, doubled or late.
@@ -17,7 +18,6 @@ its bar or a deliberation was lost, doubled or late.
 import argparse
 import asyncio
 import contextlib
-import itertools
 import logging
 import sys
 import time
@@ -39,7 +39,7 @@ from tests.faults.ledger import FILLER
 from tests.faults.rows import messages, processes, server
 from tests.faults.run import flag
 from tests.faults.sampling import Sample, sample, trends
-from tests.faults.scene import AGENT, Load, Scene, supervised
+from tests.faults.scene import AGENT, EVERYBODY, Load, Scene, supervised
 from tests.faults.soak_report import Hurt, Soak, as_table, keep, last_line
 
 KEPT_HOURS = 0.05
@@ -48,11 +48,41 @@ WARM_UP_EVERY_S, EVERY_S = 20.0, 60.0
 """Seconds between two faults, while warming up and afterwards."""
 
 SETTLING_S = 20.0
-FAULTS = (
-    ("kill -9 of nats-server", lambda scene: processes.kill(scene, "nats-server")),
+SECOND = "second"
+HANG_S = 2.0
+"""Shorter than what its supervisor takes for dead."""
+
+
+async def hang(scene: Scene) -> None:
+    """nats-server stands still for a moment, and goes on."""
+    async with scene.recovering():
+        process = await scene.process("nats-server")
+        process.suspend()
+        await asyncio.sleep(HANG_S)
+        process.resume()
+        await scene.back(*EVERYBODY)
+
+
+async def replace_second(scene: Scene) -> None:
+    """The second agent dies by kill -9, and another comes for it."""
+    async with scene.recovering():
+        await scene.kill(SECOND)
+        await scene.spawn("agent", SECOND)
+
+
+ALWAYS = (
     ("every consumer is deleted", server.delete_consumers),
-    ("kill -9 of the agent", lambda scene: processes.kill(scene, AGENT)),
     ("poison on every stored subject", messages.poison),
+)
+FIRST = (
+    ("kill -9 of nats-server", lambda scene: processes.kill(scene, "nats-server")),
+    ("kill -9 of the agent", lambda scene: processes.kill(scene, AGENT)),
+    *ALWAYS,
+)
+LATER = (
+    (f"nats-server hangs for {HANG_S:g} s", hang),
+    ("kill -9 of the second agent", replace_second),
+    *ALWAYS,
 )
 
 
@@ -72,6 +102,7 @@ async def soak(minutes: float, load: Load, every_s: float) -> Soak:
     done: list[Hurt] = []
     async with small(load, "soak") as (scene, monitoring):
         await fill(scene)
+        await scene.spawn("agent", SECOND)
         background = [
             asyncio.create_task(scene.ledger.keep_reading()),
             asyncio.create_task(_sampling(scene, monitoring, samples, every_s)),
@@ -121,7 +152,9 @@ async def fill(scene: Scene, count: int = MAX_ENTRIES) -> None:
 async def _hurt(scene: Scene, minutes: float, done: list[Hurt]) -> None:
     """Inject one fault after the other."""
     begun = time.monotonic()
-    for at_s, (fault, inject) in zip(moments(minutes), itertools.cycle(FAULTS), strict=False):
+    for number, at_s in enumerate(moments(minutes)):
+        faults = FIRST if at_s < WARM_UP / 2 * 60 * minutes else LATER
+        fault, inject = faults[number % len(faults)]
         await asyncio.sleep(begun + at_s - time.monotonic())
         done.append(Hurt(time.monotonic() - begun, fault))
         await inject(scene)

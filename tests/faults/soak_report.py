@@ -20,9 +20,6 @@ FLAT_PER_HOUR = 1.0
 """The bar for everything else: less than one more in an hour."""
 
 
-NOT_TOLD = ("nats-server", "rss_mib")
-
-
 class Hurt(Struct, frozen=True):
     """A fault, and when it was injected."""
 
@@ -51,15 +48,17 @@ class Soak(Struct, frozen=True, kw_only=True):
         return not self.growing and self.verdict.clean and not self.problems
 
 
-def flat(trend: Trend) -> bool:
-    """Tell whether a quantity stays as it is; of nats-server's memory that cannot be told.
+NOT_TOLD = ("nats-server", "rss_mib")
 
-    It is killed every few minutes, fills its caches for as long, and Go gives memory back in steps
-    of many MiB.
+
+def flat(trend: Trend) -> bool:
+    """Tell whether a quantity stays as it is; of nats-server's memory, whether what it uses does.
+
+    Go gives memory back in steps of many MiB, which hide a change of one per cent.
     """
     if (trend.name, trend.quantity) == NOT_TOLD:
         return True
-    if trend.quantity == "rss_mib":
+    if trend.quantity.endswith("_mib"):
         return trend.percent_per_hour < GROWTH_PERCENT
     return trend.per_hour < FLAT_PER_HOUR
 
@@ -117,7 +116,11 @@ def plot(found: Soak) -> None:
             ]
             if points:
                 axis.plot(*zip(*points, strict=True), label=name, color=f"C{number}", linewidth=1)
-        axis.set_ylabel(quantity.replace("rss_mib", "resident MiB").replace("fds", "file descr."))
+        axis.set_ylabel(
+            quantity.replace("rss_mib", "resident MiB")
+            .replace("live_mib", "in use MiB")
+            .replace("fds", "file descr.")
+        )
         axis.set_ylim(bottom=0)
     axes[0].legend(ncols=6, fontsize="small", loc="lower center")
     axes[-1].set_xlabel("minutes; a grey line for each fault")
