@@ -146,7 +146,8 @@ class Bus(Protocol):
     def converse(self, subject: str, body: bytes) -> AbstractAsyncContextManager[Replies]:
         """Send, and receive every reply while the block lasts.
 
-        That nobody listens is a reply too: without a body, with the header `Status: 503`.
+        That nobody listens is a reply too: without a body, with the header `Status: 503`; and so
+        is that the link was lost, and replies with it: `Status: lost`.
         Raises TooLarge, Unavailable on entering.
         """
 

@@ -16,7 +16,7 @@ from actors.bus import (
     nats_pull,
 )
 from actors.bus.nats_core import Connection
-from actors.bus.replies import NO_RESPONDERS, STATUS
+from actors.bus.replies import LINK_LOST, NO_RESPONDERS, STATUS
 from actors.bus.retry_budget import RetryBudget
 from actors.settings import BusSettings
 from schemas.version import SCHEMA_HEADERS
@@ -30,7 +30,8 @@ STORE_DEADLINE_S = 10.0
 PART_BYTES = 32 * 1024 * 1024
 """Asked for at a time of a long answer: a quarter of what nats-server keeps for slow readers."""
 
-_BATCH_ENDS = ("204", "404", "408", "413", "503")
+_BATCH_ENDS = ("204", "404", "408", "413", NO_RESPONDERS, LINK_LOST)
+_ENDS = (NO_RESPONDERS, LINK_LOST)
 
 
 async def connect(settings: BusSettings, name: str, *, timeout_s: float = 10.0) -> "NatsBus":
@@ -120,10 +121,8 @@ class NatsBus(Connection):
         self, subject: str, body: bytes, stall_s: float, total_s: float
     ) -> Sequence[Message]:
         """See `actors.bus.Bus`."""
-        replies = await self._collect(
-            subject, body, stall_s=stall_s, total_s=total_s, last=_is_no_responders
-        )
-        return [reply for reply in replies if not _is_no_responders(reply)]
+        replies = await self._collect(subject, body, stall_s=stall_s, total_s=total_s, last=_is_end)
+        return [reply for reply in replies if not _is_end(reply)]
 
     async def _direct_get(
         self, stream: str, query: dict[str, Any], batch: int | None = None
@@ -158,6 +157,8 @@ class NatsBus(Connection):
             raise Unavailable(f"reading from {stream} was cut short")
         end = replies.pop().headers
         status = end.get(STATUS)
+        if status == LINK_LOST:
+            raise Disconnected(f"the link was lost while reading from {stream}")
         if status == NO_RESPONDERS:
             raise NoResponders(f"there is no stream {stream}")
         if status not in ("204", "404"):
@@ -266,8 +267,8 @@ class NatsBus(Connection):
         )
 
 
-def _is_no_responders(message: Message) -> bool:
-    return message.headers.get(STATUS) == NO_RESPONDERS
+def _is_end(message: Message) -> bool:
+    return message.headers.get(STATUS) in _ENDS
 
 
 def _ends_batch(message: Message) -> bool:

@@ -14,6 +14,9 @@ STATUS = "Status"
 
 NO_RESPONDERS = "503"
 
+LINK_LOST = "lost"
+"""The status by which the bus tells who expects many replies that no more will come."""
+
 Take = Callable[[Message], None]
 
 
@@ -65,9 +68,11 @@ class Replies:
             future.exception()  # looked at, so that it is not reported as never retrieved
 
     def fail(self, error: BusError) -> None:
-        """Fail everybody who waits for one reply: the server that was asked is gone."""
+        """Fail everybody who waits: the server that was asked is gone, and so are its replies."""
         for future in self._futures.values():
             _fail(future, error)
+        for take in tuple(self._takers.values()):
+            take(Message("", b"", {STATUS: LINK_LOST}, ""))
 
 
 def _fail(future: asyncio.Future[Message], error: BusError) -> None:

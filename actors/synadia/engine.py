@@ -14,7 +14,7 @@ from contextlib import aclosing
 from typing import Final
 
 from actors.bus import Bus, Message, Replies, TooLarge, Unavailable
-from actors.bus.replies import NO_RESPONDERS
+from actors.bus.replies import LINK_LOST, NO_RESPONDERS
 from actors.bus.replies import STATUS as SERVER_STATUS
 from actors.deliberations.responses import MAX_FOREIGN_TEXT
 from actors.engines.engine import Delta, Generated, Generation, GenerationRefused
@@ -149,9 +149,12 @@ class SynadiaEngine:
                 return chunk
 
     def _check(self, reply: Message) -> None:
-        if reply.headers.get(SERVER_STATUS) == NO_RESPONDERS and not reply.body:
+        status = "" if reply.body else reply.headers.get(SERVER_STATUS)
+        if status == NO_RESPONDERS:
             self._endpoint = None  # it may come back elsewhere
             raise Unavailable(f"nobody answers for {self.model}")
+        if status == LINK_LOST:
+            raise Unavailable("the link was lost, and what the agent said meanwhile")
         if code := reply.headers.get(ERROR_CODE_HEADER):
             text = f"{code}: {reply.headers.get(ERROR_HEADER, '')}"
             raise GenerationRefused("agent_error", text)

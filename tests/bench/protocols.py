@@ -64,7 +64,7 @@ async def measure(options: measuring.Options) -> measuring.Result:
                         text,
                         closed=True,
                         reference_answer=answer,
-                        sampling=Sampling(max_tokens=64, seed=seed),
+                        sampling=Sampling(max_tokens=96, seed=seed),
                         **plan,
                     )
                 rows.extend(_rows(name, level, answer, over))

@@ -5,6 +5,7 @@ import itertools
 import os
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import Awaitable, Callable
 
 import pytest
 from msgspec.structs import replace
@@ -12,6 +13,8 @@ from msgspec.structs import replace
 from actors.bus import Disconnected, Message, Unavailable, nats_core
 from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import BusSettings
+from subjects import names
+from subjects.streams import DELIBERATIONS
 from tests.faults.proxy import proxied
 from tests.harness.events import until, until_async
 from tests.harness.nats_server import Server
@@ -76,6 +79,37 @@ async def test_n13_a_request_in_flight_fails_when_the_link_is_lost(
     with pytest.raises(Unavailable):
         await asyncio.wait_for(asking, 5)
     assert not own_bus._replies._futures
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda bus: bus.last(DELIBERATIONS, [names.ANY_OPENED]),
+        lambda bus: bus.scan(DELIBERATIONS, names.ANY_OPENED),
+    ],
+)
+async def test_n13_reading_fails_when_the_link_is_lost(
+    own_server: Server, own_bus: NatsBus, ask: Callable[[NatsBus], Awaitable[object]]
+):
+    """Who waited for the first reply to its end waited ten seconds: a collector, at its start."""
+    own_server.pause()
+    reading = asyncio.ensure_future(ask(own_bus))
+    await asyncio.sleep(0.05)
+    assert not reading.done()
+    own_server.kill()
+    with pytest.raises(Disconnected):
+        await asyncio.wait_for(reading, 3)
+
+
+async def test_n13_gathering_ends_when_the_link_is_lost(own_server: Server, own_bus: NatsBus):
+    async def answer(message: Message) -> None:
+        await own_bus.publish(message.reply, b"here")
+
+    await own_bus.serve("everybody", answer)
+    gathering = asyncio.ensure_future(own_bus.gather("everybody", b"", 9.0, 9.0))
+    await asyncio.sleep(0.2)
+    own_server.kill()
+    assert [reply.body for reply in await asyncio.wait_for(gathering, 3)] == [b"here"]
 
 
 async def test_n18_an_actor_that_cannot_connect_yet_obeys_a_signal():
