@@ -5,11 +5,11 @@ of the stream its consumers, every few seconds. Trends are taken after a warm-up
 time, in which faults come three times as often: what memory a fault takes at most, a process
 keeps, and after about ten of a kind that is reached.
 
-Core actors live through all faults: nats-server hangs, their consumers are deleted, poison comes,
-a second agent dies. nats-server and the first agent are killed in the first half of the warm-up
-only: of a process that fills its caches anew every few minutes no trend can be told. The stream
+Core actors and the first agent live through all faults: nats-server dies in the first half of the
+warm-up and hangs later, their consumers are deleted, poison comes, a second agent dies. The stream
 keeps three minutes, so that it is of one size; and as many outcomes as the query responder counts
-at most are stored before, so that its memory of the last hour is full from the beginning.
+at most are told before, so that its memory of the last hour, and the agents' of what is over, are
+full from the beginning.
 
 Writes soak.json, soak.md and soak.png to tests/faults/results/. Exit code 1 when a trend is above
 its bar or a deliberation was lost, doubled or late.
@@ -39,7 +39,7 @@ from tests.faults.ledger import FILLER
 from tests.faults.rows import messages, processes, server
 from tests.faults.run import flag
 from tests.faults.sampling import Sample, sample, trends
-from tests.faults.scene import AGENT, EVERYBODY, Load, Scene, supervised
+from tests.faults.scene import EVERYBODY, Load, Scene, supervised
 from tests.faults.soak_report import Hurt, Soak, as_table, keep, last_line
 
 KEPT_HOURS = 0.05
@@ -70,19 +70,12 @@ async def replace_second(scene: Scene) -> None:
         await scene.spawn("agent", SECOND)
 
 
-ALWAYS = (
+FIRST = ("kill -9 of nats-server", lambda scene: processes.kill(scene, "nats-server"))
+LATER = (f"nats-server hangs for {HANG_S:g} s", hang)
+OTHERS = (
     ("every consumer is deleted", server.delete_consumers),
-    ("poison on every stored subject", messages.poison),
-)
-FIRST = (
-    ("kill -9 of nats-server", lambda scene: processes.kill(scene, "nats-server")),
-    ("kill -9 of the agent", lambda scene: processes.kill(scene, AGENT)),
-    *ALWAYS,
-)
-LATER = (
-    (f"nats-server hangs for {HANG_S:g} s", hang),
     ("kill -9 of the second agent", replace_second),
-    *ALWAYS,
+    ("poison on every stored subject", messages.poison),
 )
 
 
@@ -153,7 +146,7 @@ async def _hurt(scene: Scene, minutes: float, done: list[Hurt]) -> None:
     """Inject one fault after the other."""
     begun = time.monotonic()
     for number, at_s in enumerate(moments(minutes)):
-        faults = FIRST if at_s < WARM_UP / 2 * 60 * minutes else LATER
+        faults = (FIRST if at_s < WARM_UP / 2 * 60 * minutes else LATER, *OTHERS)
         fault, inject = faults[number % len(faults)]
         await asyncio.sleep(begun + at_s - time.monotonic())
         done.append(Hurt(time.monotonic() - begun, fault))
