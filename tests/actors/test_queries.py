@@ -66,6 +66,17 @@ class TestGet:
         assert (await system.client.get(task_id)).status == "IN_PROGRESS"
         engine.gate.set()
 
+    async def test_that_it_has_begun_is_known_to_a_responder_that_comes_later(self, system: System):
+        engine = Gated()
+        for kind in ("registry", "dispatcher", "collector"):
+            await system.add(kind)
+        await system.agent(engine)
+        task_id = (await system.client.ask()).task_id
+        await until(lambda: engine.begun)
+        await system.add("responder")
+        assert (await system.client.get(task_id)).status == "IN_PROGRESS"
+        engine.gate.set()
+
     async def test_one_opened_while_all_agents_are_busy_is_pending(self, system: System):
         engine = Gated()
         await system.core()
