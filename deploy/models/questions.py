@@ -42,7 +42,7 @@ def closed_questions(
             users.append(
                 user_message(block, [], prompts.seat_block(role, persona.text, prompts.ANSWER))
             )
-        drawn = engine.ask(users, max_tokens=60, samples=VOTES[-1])
+        drawn = engine.ask(users, max_tokens=96, samples=VOTES[-1])
         given = [[answer_of(one.text) for one in answers] for answers in drawn]
         found[f"level_{level}"] = level_figures(chosen, given)
     return found

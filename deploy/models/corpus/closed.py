@@ -74,28 +74,33 @@ def arithmetic(level: int, lexicon: Lexicon, rng: random.Random) -> Question:
 
 
 def ordering(level: int, lexicon: Lexicon, rng: random.Random) -> Question:
-    """Who has the most, the fewest, or the second most."""
+    """Who gave the most or the fewest; figures differ in their tens but on the last level.
+
+    A figure stands before its name, so that who finds the figure has only to read on.
+    """
     count = (3, 4, 5)[level - 1]
     names, thing = [], lexicon.noun(rng)
     while len(names) < count:
         name = lexicon.name(rng)
         if name not in names:
             names.append(name)
-    figures = rng.sample(range(1, 60), count)
-    what, place = rng.choice(
-        (("most", 0), ("fewest", -1))
-        if level < 3
-        else (("most", 0), ("second most", 1), ("fewest", -1))
-    )
-    ranked = sorted(zip(names, figures, strict=True), key=lambda pair: -pair[1])
-    right = ranked[place][0]
-    owns = dict(zip(names, map(str, figures), strict=True))
-    listed = ", ".join(f"{name} has {owns[name]}" for name in names)
-    text = f"{listed} of the {thing}. Who has the {what}?"
+    figures = two_digits(rng, count, apart=level < 3)
+    what, pick = rng.choice((("most", max), ("fewest", min)))
+    owns = dict(zip(names, figures, strict=True))
+    right = pick(names, key=lambda name: owns[name])
+    listed = ", ".join(f"{owns[name]} from {name}" for name in names)
+    text = f"The {thing} got {listed}. Who gave the {what}?"
     wrong = tuple(name for name in names if name != right)
     return Question(
-        "ordering", level, text, right, lambda v: f"The {what} is {owns[v]}, of {v}.", wrong
+        "ordering", level, text, right, lambda v: f"The {what} is {owns[v]} from {v}.", wrong
     )
+
+
+def two_digits(rng: random.Random, count: int, *, apart: bool) -> list[int]:
+    """Different numbers of two digits; `apart`, no two of them in the same ten."""
+    if not apart:
+        return rng.sample(range(10, 100), count)
+    return [10 * ten + rng.randrange(10) for ten in rng.sample(range(1, 10), count)]
 
 
 def counting(level: int, lexicon: Lexicon, rng: random.Random) -> Question:
@@ -113,7 +118,7 @@ def counting(level: int, lexicon: Lexicon, rng: random.Random) -> Question:
 
 
 def table(level: int, lexicon: Lexicon, rng: random.Random) -> Question:
-    """Read a cell, find a row, or add two cells of a small table."""
+    """Read a cell of a small table, or add two; the worked line first says which column it is."""
     rows = (3, 4, 3)[level - 1]
     names, columns = lexicon.nouns(rng, rows), lexicon.nouns(rng, 2)
     top = 20 if level == 3 else 60
@@ -125,6 +130,7 @@ def table(level: int, lexicon: Lexicon, rng: random.Random) -> Question:
     lines = "\n".join(map(line, names))
     text = f"name | {columns[0]} | {columns[1]}\n{lines}\n"
     column = rng.randrange(2)
+    place = ("first", "second")[column]
     name = rng.choice(names)
     if level < 3:
         right = cells[name][column]
@@ -136,7 +142,7 @@ def table(level: int, lexicon: Lexicon, rng: random.Random) -> Question:
             level,
             text,
             str(right),
-            lambda v: f"{line(name)}: the {columns[column]} is {v}.",
+            lambda v: f"{columns[column]} is {place}. {line(name)}: the {place} is {v}.",
             wrong,
         )
     other = rng.choice([row for row in names if row != name])
@@ -147,7 +153,7 @@ def table(level: int, lexicon: Lexicon, rng: random.Random) -> Question:
         level,
         text,
         str(a + b),
-        lambda v: f"{line(name)}, {line(other)}: {a} + {b} = {v}",
+        lambda v: f"{columns[column]} is {place}. {line(name)}, {line(other)}: {a} + {b} = {v}",
         near(a + b, rng),
     )
 

@@ -1,7 +1,7 @@
 """Drills: short texts without a chat around them, in which most of the tokens are to be learned.
 
 Every skill that a seat needs is first trained by itself: copying words that were never seen,
-sums, order, counts, look-ups, and judging one short text. A drill is a list of pairs, what is
+sums, order, tables, counts, look-ups, and judging one short text. A drill is a list of pairs, what is
 given and what is wanted.
 """
 
@@ -60,16 +60,32 @@ def sums(_: Lexicon, rng: random.Random) -> Pairs:
 
 
 def orders(lexicon: Lexicon, rng: random.Random) -> Pairs:
-    """Numbers, mostly with owners: the most, the fewest, the second most, and whose."""
+    """Figures with names behind them: the most, the fewest, and whose."""
     count = rng.randint(3, 5)
-    figures, names = rng.sample(range(1, 60), count), lexicon.nouns(rng, count)
+    names = lexicon.nouns(rng, count)
+    figures = closed.two_digits(rng, count, apart=rng.random() < 0.6)
     ranked = sorted(zip(figures, names, strict=True), reverse=True)
     pairs: Pairs = []
-    for what, place in rng.sample((("most", 0), ("second most", 1), ("fewest", -1)), 3):
+    for what, place in rng.sample((("most", 0), ("fewest", -1)), 2):
         figure, name = ranked[place]
-        pairs.append((f"The {what} is", f" {figure}, of {name}.\n"))
-    listed = ", ".join(f"{name} has {n}" for n, name in zip(figures, names, strict=True))
+        pairs.append((f"The {what} is", f" {figure} from {name}.\n"))
+    listed = ", ".join(f"{figure} from {name}" for figure, name in zip(figures, names, strict=True))
     return [(f"{listed}.\n{pairs[0][0]}", pairs[0][1]), *pairs[1:]]
+
+
+def tables(lexicon: Lexicon, rng: random.Random) -> Pairs:
+    """A small table, then cells of it: which column that is, the row, the cell."""
+    columns, names = lexicon.nouns(rng, 2), lexicon.nouns(rng, rng.randint(2, 4))
+    cells = {name: [rng.randint(1, 60) for _ in columns] for name in names}
+    lines = [f"{name} | {a} | {b}" for name, (a, b) in cells.items()]
+    given, pairs = "\n".join((f"name | {columns[0]} | {columns[1]}", *lines)) + "\n", Pairs()
+    for name in rng.sample(names, 2):
+        column = rng.randrange(2)
+        place, (a, b) = ("first", "second")[column], cells[name]
+        asked = f"The {columns[column]} of {name}?\n"
+        told = f"{columns[column]} is {place}. {name} | {a} | {b}: the {place} is"
+        pairs.append((asked, f"{told} {(a, b)[column]}.\n"))
+    return [(given + pairs[0][0], pairs[0][1]), *pairs[1:]]
 
 
 def counts(lexicon: Lexicon, rng: random.Random) -> Pairs:
@@ -121,8 +137,9 @@ def verdicts(lexicon: Lexicon, rng: random.Random) -> tuple[Pairs, list[Peer], l
 DRILLS: dict[str, tuple[Callable[[Lexicon, random.Random], Pairs], float]] = {
     "copies": (copies, 0.14),
     "picks": (picks, 0.12),
-    "sums": (sums, 0.1),
+    "sums": (sums, 0.2),
     "orders": (orders, 0.1),
+    "tables": (tables, 0.1),
     "counts": (counts, 0.1),
     "questions": (questions, 0.12),
     "seats": (seats, 0.14),
