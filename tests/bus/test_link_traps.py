@@ -94,20 +94,23 @@ async def test_n13_reading_fails_when_the_link_is_lost(
     """Who waited for the first reply to its end waited ten seconds: a collector, at its start."""
     own_server.pause()
     reading = asyncio.ensure_future(ask(own_bus))
-    await asyncio.sleep(0.05)
-    assert not reading.done()
+    await until(lambda: own_bus._replies._takers)
     own_server.kill()
     with pytest.raises(Disconnected):
         await asyncio.wait_for(reading, 3)
 
 
 async def test_n13_gathering_ends_when_the_link_is_lost(own_server: Server, own_bus: NatsBus):
+    answered = asyncio.Event()
+
     async def answer(message: Message) -> None:
         await own_bus.publish(message.reply, b"here")
+        assert await own_bus.healthy()  # and so it has arrived
+        answered.set()
 
     await own_bus.serve("everybody", answer)
     gathering = asyncio.ensure_future(own_bus.gather("everybody", b"", 9.0, 9.0))
-    await asyncio.sleep(0.2)
+    await answered.wait()
     own_server.kill()
     assert [reply.body for reply in await asyncio.wait_for(gathering, 3)] == [b"here"]
 

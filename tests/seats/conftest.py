@@ -10,6 +10,8 @@ import pytest
 from actors.bus.nats_bus import NatsBus, connect
 from actors.settings import BusSettings
 from subjects import names
+from tests.harness.engines import Gated
+from tests.harness.events import until
 from tests.harness.system import Client, Reply, System
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
@@ -94,6 +96,21 @@ class Program:
     async def stop(self) -> None:
         await self.pause()
         await self.bus.close()
+
+
+async def has_spoken(system: System, guest: Program, text: str) -> tuple[Gated, str]:
+    """Start a system and a ranked deliberation in which only `guest` has answered yet.
+
+    Returns the engine that holds the other seats back, and the task.
+    """
+    engine = Gated()
+    await system.core()
+    await system.agent(engine)
+    await guest.join()
+    guest.loop(says(text))
+    task_id = (await system.client.ask(protocol="ranked")).task_id
+    await until(lambda: guest.taken)
+    return engine, task_id
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ import asyncio
 import json
 
 from subjects import names
-from tests.harness.engines import Gated
 from tests.harness.events import until, until_async
 from tests.harness.system import System
-from tests.seats.conftest import says, seats_of
+from tests.seats.conftest import has_spoken, says, seats_of
 
 FAST = {"heartbeat_seconds": 0.2}
 
@@ -44,14 +43,8 @@ class TestGoing:
         assert await failures(council, task_id) == {"guest": "seat_left"}
 
     async def test_a_later_round_does_not_wait_for_who_left(self, system, program):
-        engine = Gated()
-        await system.core()
-        await system.agent(engine)
         guest = await program()
-        await guest.join()
-        guest.loop(says("first and last words"))
-        task_id = (await system.client.ask(protocol="ranked")).task_id
-        await until(lambda: guest.taken)
+        engine, task_id = await has_spoken(system, guest, "first and last words")
         await guest.leave()
         engine.gate.set()
         result = await system.client.outcome(task_id)
@@ -157,14 +150,8 @@ class TestGoing:
         assert "still here" in {each.proposal.content for each in result.results}
 
     async def test_a_new_registry_answers_for_who_left_before(self, system, program):
-        engine = Gated()
-        await system.core()
-        await system.agent(engine)
         guest = await program()
-        await guest.join()
-        guest.loop(says("first and last words"))
-        task_id = (await system.client.ask(protocol="ranked")).task_id
-        await until(lambda: guest.taken)
+        engine, task_id = await has_spoken(system, guest, "first and last words")
         await guest.leave()
         registry = next(each for each, _ in system._running if "registry" in each.service.name)
         await system.crash(registry)
@@ -174,14 +161,8 @@ class TestGoing:
         assert (await system.client.outcome(task_id)).status == "COMPLETED"
 
     async def test_who_comes_back_is_asked_what_is_still_open(self, system, program):
-        engine = Gated()
-        await system.core()
-        await system.agent(engine)
         guest = await program()
-        await guest.join()
-        guest.loop(says("a"))
-        task_id = (await system.client.ask(protocol="ranked")).task_id
-        await until(lambda: guest.taken)
+        engine, task_id = await has_spoken(system, guest, "a")
         await guest.leave()
         back = await program()
         await back.join()

@@ -11,7 +11,7 @@ from subjects import names
 from tests.harness.engines import Gated
 from tests.harness.events import until, until_async
 from tests.harness.system import System
-from tests.seats.conftest import says
+from tests.seats.conftest import has_spoken, says
 from tests.seats.hostile import KINDS, Hostile
 
 ROLES = ("DEV", "QA")
@@ -127,14 +127,8 @@ async def test_a_seat_cannot_be_silenced_by_taking_its_message_ids(system: Syste
 
 
 async def test_a_ballot_forged_for_another_seat_does_not_count(system: System, program):
-    engine = Gated()
-    await system.core()
-    await system.agent(engine)
     guest = await program()
-    await guest.join()
-    guest.loop(says("mine is best"))
-    task_id = (await system.client.ask(protocol="ranked")).task_id
-    await until(lambda: guest.taken)
+    engine, task_id = await has_spoken(system, guest, "mine is best")
     mine = guest.taken[0]
     for number in (0, 1):
         forged = mine | {"seat": "agent-dev-001", "round": number}
