@@ -113,14 +113,15 @@ def encode(tokenizer: PreTrainedTokenizerFast, samples: list[Sample]) -> list[Ro
 
 
 def joined(rows: list[Row]) -> list[Row]:
-    """Bare samples one behind the other, cut to `BARE` tokens."""
+    """Bare samples one behind the other, cut to `BARE` tokens, without rows of nothing to learn."""
     found, row = list[Row](), Row([], [], {}, bare=True)
     for each in rows:
         row.notes |= {len(row.ids) + place: note for place, note in each.notes.items()}
         row.ids, row.own = row.ids + each.ids, row.own + each.own
         if len(row.ids) >= BARE:
             kept = {place: note for place, note in row.notes.items() if place < BARE}
-            found.append(Row(row.ids[:BARE], row.own[:BARE], kept, bare=True))
+            if any(row.own[1:BARE]):
+                found.append(Row(row.ids[:BARE], row.own[:BARE], kept, bare=True))
             row = Row([], [], {}, bare=True)
     return found
 

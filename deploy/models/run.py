@@ -118,7 +118,7 @@ class Run:
         losses, gradients = zip(*(job.result() for job in jobs), strict=True)
         for (_, p), *parts in zip(self.named, *gradients, strict=True):
             p.grad = sum(parts[1:], start=parts[0])
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0, error_if_nonfinite=True)
         for job in [self.workers.submit(optimizer.step) for optimizer in self.optimizers]:
             job.result()
         self.step += 1
