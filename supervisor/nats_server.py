@@ -50,12 +50,13 @@ def binary() -> str:
 
 def settled(server: EmbeddedServer) -> EmbeddedServer:
     """Return the server's settings with ports that are free now. Raises AddressInUse."""
-    with _bound(server.host, server.port) as port, _bound(LOOPBACK, server.http_port) as http_port:
+    with bound(server.host, server.port) as port, bound(LOOPBACK, server.http_port) as http_port:
         return replace(server, port=port, http_port=http_port)
 
 
 @contextlib.contextmanager
-def _bound(host: str, port: int) -> Iterator[int]:
+def bound(host: str, port: int) -> Iterator[int]:
+    """Hold a port, a free one for 0, and yield its number. Raises AddressInUse."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -19,9 +19,13 @@ from schemas.service import StatsReply
 from subjects.streams import DELIBERATIONS
 from tests.cluster.servers import stream_info
 from tests.faults.scene import EVERYBODY, Scene
+from tests.faults.server_memory import own_mib
 
-QUANTITIES = ("rss_mib", "live_mib", "threads", "fds", "tasks", "subscriptions")
-"""`live_mib` is nats-server's: what its garbage collector last found to be in use."""
+QUANTITIES = ("rss_mib", "own_mib", "threads", "fds", "tasks", "subscriptions")
+"""`own_mib` is nats-server's: what it holds beside its caches (`tests/faults/server_memory.py`)."""
+
+OF_RESIDENT = "own_mib"
+"""This is told in per cent of what is resident: it is the part of it that can grow for good."""
 
 SYSTEM = "stream"
 """The name under which the consumers of the stream stand, beside the processes."""
@@ -39,28 +43,32 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 
 class Trend(Struct, frozen=True, kw_only=True):
-    """A quantity of a process over the whole run: its median, and its change in an hour."""
+    """A quantity of a process over the whole run: its median, and its change in an hour.
+
+    `whole` is what a change is told in per cent of.
+    """
 
     name: str
     quantity: str
     samples: int
     restarts: int
     median: float
+    whole: float
     least: float
     most: float
     per_hour: float
 
     @property
     def percent_per_hour(self) -> float:
-        """The change in an hour, of the median."""
-        return 100 * self.per_hour / self.median if self.median else 0.0
+        """The change in an hour, of the whole."""
+        return 100 * self.per_hour / self.whole if self.whole else 0.0
 
 
-async def sample(scene: Scene, at_s: float, monitoring: str) -> list[Sample]:
+async def sample(scene: Scene, at_s: float, monitoring: str, profile: str) -> list[Sample]:
     """Look at every process, and ask the actors and nats-server what is not seen from outside."""
     tasks = await _tasks(scene)
     subscriptions = await asyncio.to_thread(_subscriptions, monitoring)
-    live_mib = await asyncio.to_thread(_live_mib, monitoring)
+    own = await asyncio.to_thread(own_mib, profile)
     found = []
     for name in EVERYBODY:
         with_pid = await scene.process(name)
@@ -69,8 +77,8 @@ async def sample(scene: Scene, at_s: float, monitoring: str) -> list[Sample]:
             held["tasks"] = tasks[name]
         if name in subscriptions:
             held["subscriptions"] = subscriptions[name]
-        if name == "nats-server" and live_mib is not None:
-            held["live_mib"] = live_mib
+        if name == "nats-server" and own is not None:
+            held["own_mib"] = own
         if held:
             found.append(Sample(at_s=at_s, name=name, pid=with_pid.pid, held=held))
     try:
@@ -108,12 +116,6 @@ def _subscriptions(monitoring: str) -> dict[str, float]:
     return {_child(each.get("name", "")): each["subscriptions"] for each in connections}
 
 
-def _live_mib(monitoring: str) -> float | None:
-    """Go collects garbage when the heap is twice what was in use (GOGC 100), at `NextGC` bytes."""
-    memory = _monitored(monitoring, "debug/vars").get("memstats")
-    return memory["NextGC"] / 2 / 2**20 if memory else None
-
-
 def _monitored(monitoring: str, page: str) -> dict[str, Any]:
     """A page of nats-server's monitoring; empty while it is being killed, or hangs."""
     try:
@@ -144,13 +146,15 @@ def trends(samples: Iterable[Sample], *, warm_up_s: float, settling_s: float) ->
         if each.at_s >= warm_up_s and each.at_s >= born[each.pid] + settling_s:
             for quantity, value in each.held.items():
                 series[each.name, quantity].append((each.at_s, value))
+    medians = {key: statistics.median([value for _, value in of]) for key, of in series.items()}
     return [
         Trend(
             name=name,
             quantity=quantity,
             samples=len(points),
             restarts=len(pids[name]) - 1,
-            median=statistics.median(values),
+            median=medians[name, quantity],
+            whole=medians[name, "rss_mib" if quantity == OF_RESIDENT else quantity],
             least=min(values),
             most=max(values),
             per_hour=slope(points) * HOUR_S,

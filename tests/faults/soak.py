@@ -21,7 +21,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import uvloop
@@ -40,6 +40,7 @@ from tests.faults.rows import messages, processes, server
 from tests.faults.run import flag
 from tests.faults.sampling import Sample, sample, trends
 from tests.faults.scene import EVERYBODY, Load, Scene, supervised
+from tests.faults.server_memory import profiled
 from tests.faults.soak_report import Hurt, Soak, as_table, keep, last_line
 
 KEPT_HOURS = 0.05
@@ -80,12 +81,13 @@ OTHERS = (
 
 
 @asynccontextmanager
-async def small(load: Load, tag: str) -> AsyncIterator[tuple[Scene, str]]:
-    """A system whose stream keeps minutes, and where its nats-server's monitoring is."""
+async def small(load: Load, tag: str) -> AsyncIterator[tuple[Scene, str, str]]:
+    """A system whose stream keeps minutes; the monitoring and the profile of its nats-server."""
     settled = nats_server.settled(EmbeddedServer(port=0, temporary_store=True))
     retention = Retention(max_age_hours=KEPT_HOURS)
-    async with supervised(load, tag, server=settled, retention=retention) as scene:
-        yield scene, f"http://127.0.0.1:{settled.http_port}"
+    with profiled() as profile:
+        async with supervised(load, tag, server=settled, retention=retention) as scene:
+            yield scene, f"http://127.0.0.1:{settled.http_port}", profile
 
 
 async def soak(minutes: float, load: Load, every_s: float) -> Soak:
@@ -93,12 +95,12 @@ async def soak(minutes: float, load: Load, every_s: float) -> Soak:
     begun = time.monotonic()
     samples: list[Sample] = []
     done: list[Hurt] = []
-    async with small(load, "soak") as (scene, monitoring):
+    async with small(load, "soak") as (scene, *pages):
         await fill(scene)
         await scene.spawn("agent", SECOND)
         background = [
             asyncio.create_task(scene.ledger.keep_reading()),
-            asyncio.create_task(_sampling(scene, monitoring, samples, every_s)),
+            asyncio.create_task(_sampling(scene, pages, samples, every_s)),
         ]
         async with scene.ledger.load(load.per_second):
             await _hurt(scene, minutes, done)
@@ -168,10 +170,12 @@ def moments(minutes: float) -> Iterator[float]:
         at_s += EVERY_S
 
 
-async def _sampling(scene: Scene, monitoring: str, samples: list[Sample], every_s: float) -> None:
+async def _sampling(
+    scene: Scene, pages: Sequence[str], samples: list[Sample], every_s: float
+) -> None:
     begun = time.monotonic()
     while True:
-        samples += await sample(scene, time.monotonic() - begun, monitoring)
+        samples += await sample(scene, time.monotonic() - begun, *pages)
         await asyncio.sleep(every_s)
 
 
