@@ -42,7 +42,7 @@ def options() -> argparse.Namespace:
         default=HERE / "runs" / "nano",
         help="folder of the run: checkpoint, log",
     )
-    parser.add_argument("--tokens", type=float, default=21e6, help="to train on, with prompts")
+    parser.add_argument("--tokens", type=float, default=24e6, help="to train on, with prompts")
     parser.add_argument("--minutes", type=float, help="to train for, in place of --tokens")
     parser.add_argument("--batch", type=int, default=3072, help="tokens in a step")
     parser.add_argument("--seed", type=int, default=0)

@@ -137,7 +137,7 @@ def verdicts(lexicon: Lexicon, rng: random.Random) -> tuple[Pairs, list[Peer], l
 DRILLS: dict[str, tuple[Callable[[Lexicon, random.Random], Pairs], float]] = {
     "copies": (copies, 0.14),
     "picks": (picks, 0.12),
-    "sums": (sums, 0.2),
+    "sums": (sums, 0.3),
     "orders": (orders, 0.1),
     "tables": (tables, 0.1),
     "counts": (counts, 0.1),
