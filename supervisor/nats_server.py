@@ -35,6 +35,10 @@ CHILD: Final = "nats-server"
 
 LOOPBACK: Final = "127.0.0.1"
 
+CLOSED_CLIENTS: Final = 100
+"""The server remembers so many connections that are over. It would remember 10,000, and our look at
+its health is a new connection each second: it would grow by more than a MiB an hour."""
+
 LONGEST_GREETING: Final = 65_536
 """INFO of a standalone server is about 500 bytes; who sends more is no nats-server of ours."""
 
@@ -120,6 +124,7 @@ def configuration(server: EmbeddedServer, login: BusSettings, directory: Path) -
         "port": server.port,
         "http": f"{LOOPBACK}:{server.http_port}",
         "max_payload": server.max_payload_bytes,
+        "max_closed_clients": CLOSED_CLIENTS,
         "jetstream": {
             "store_dir": str(directory),
             "sync_interval": server.sync_interval,

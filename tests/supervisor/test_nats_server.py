@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import sys
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -101,6 +102,16 @@ async def test_payload_limit_is_the_configured_one(tmp_path):
         bus = await connect(settled)
         assert 32_768 < bus.max_payload <= 65_536  # the bus may keep room for headers
         await bus.close()
+
+
+async def test_it_remembers_no_more_than_the_last_connections_that_are_over(tmp_path):
+    async with serving(tmp_path) as (settled, _):
+        for _ in range(nats_server.CLOSED_CLIENTS + 20):
+            assert await nats_server.answers(settled.host, settled.port, ANYBODY, 2.0)
+        page = f"http://127.0.0.1:{settled.http_port}/connz?state=closed&limit=1000"
+        told = await asyncio.to_thread(urllib.request.urlopen, page)
+        with told:
+            assert json.load(told)["total"] == nats_server.CLOSED_CLIENTS
 
 
 async def test_something_else_on_the_port_is_not_taken_for_a_server():
