@@ -14,6 +14,7 @@ from functools import partial
 
 from actors.actor import keep_running
 from actors.agents.floor import Floor
+from actors.agents.rounds import Rounds, stored_round
 from actors.agents.slots import Slots
 from actors.agents.suspects import Suspects, put_back
 from actors.agents.turn import Turn
@@ -67,6 +68,7 @@ class Agent:
         self._held: dict[Delivery, None] = {}
         self._suspects = Suspects()
         self._floor = Floor()
+        self._rounds = Rounds(self._floor, self._stored_round)
         self._news: list[Subscription] = []
         self._loops = TaskSet("agent loops")
         self._work = TaskSet("agent work")
@@ -204,7 +206,8 @@ class Agent:
             opened = read(RoundOpened, message.body, message.headers)
         except BadMessage:
             return  # garbage on the subject; the collector sets it aside
-        self._floor.close(opened.task_id, before=opened.round)
+        if self._floor.announce(opened.task_id, opened.round):
+            self._work.spawn(self._rounds.close(opened.task_id, opened.round), "close rounds")
 
     async def _handle(self, delivery: Delivery, queue: str) -> None:
         try:
@@ -246,12 +249,15 @@ class Agent:
                 self._refused += 1
 
     async def _is_over(self, delivery: Delivery, request: AgentRequest) -> bool:
-        over = self._floor.past(request.task_id, request.round)
+        over = await self._rounds.is_past(request.task_id, request.round)
         over = over or request.deadline_ms <= self._clock()
         if not over and delivery.attempt > 1:
             over = await self._is_ended(request.task_id)
         self._dropped += over
         return over
+
+    async def _stored_round(self, task_id: str) -> int:
+        return await stored_round(self._bus, task_id)
 
     async def _is_ended(self, task_id: str) -> bool:
         _, ended = await history.ends(self._bus, task_id)

@@ -16,22 +16,29 @@ OVER = sys.maxsize
 
 
 class Floor:
-    """The turns being taken, and which rounds of which tasks are past."""
+    """The turns being taken, which rounds of which tasks are past, and which are said to be."""
 
     def __init__(self) -> None:
         self._past: OrderedDict[str, int] = OrderedDict()
+        self._announced: OrderedDict[str, int] = OrderedDict()
         self._speaking: defaultdict[str, dict[asyncio.Future[Any], int]] = defaultdict(dict)
 
     def past(self, task_id: str, round_number: int) -> bool:
         """Whether nobody waits for this turn any more."""
         return round_number < self._past.get(task_id, 0)
 
+    def doubted(self, task_id: str, round_number: int) -> bool:
+        """Whether a later round is said to have begun."""
+        return round_number < self._announced.get(task_id, 0)
+
+    def announce(self, task_id: str, round_number: int) -> bool:
+        """Note which round is said to have begun; tell whether anybody speaks in one before it."""
+        _raise(self._announced, task_id, round_number)
+        return any(each < round_number for each in self._speaking.get(task_id, {}).values())
+
     def close(self, task_id: str, before: int = OVER) -> None:
         """Let the rounds before `before` be past, and cut short who still speaks in one."""
-        self._past[task_id] = max(before, self._past.get(task_id, 0))
-        self._past.move_to_end(task_id)
-        if len(self._past) > KEPT:
-            self._past.popitem(last=False)
+        _raise(self._past, task_id, before)
         for turn, round_number in self._speaking.get(task_id, {}).items():
             if round_number < before:
                 turn.cancel()
@@ -50,3 +57,10 @@ class Floor:
             del self._speaking[task_id][speaking]
             if not self._speaking[task_id]:
                 del self._speaking[task_id]
+
+
+def _raise(rounds: OrderedDict[str, int], task_id: str, to: int) -> None:
+    rounds[task_id] = max(to, rounds.get(task_id, 0))
+    rounds.move_to_end(task_id)
+    if len(rounds) > KEPT:
+        rounds.popitem(last=False)
