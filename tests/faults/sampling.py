@@ -45,12 +45,13 @@ class Sample(Struct, frozen=True, kw_only=True):
 class Trend(Struct, frozen=True, kw_only=True):
     """A quantity of a process over the whole run: its median, and its change in an hour.
 
-    `whole` is what a change is told in per cent of.
+    `whole` is what a change is told in per cent of, `over_s` the time from first to last sample.
     """
 
     name: str
     quantity: str
     samples: int
+    over_s: float
     restarts: int
     median: float
     whole: float
@@ -152,6 +153,7 @@ def trends(samples: Iterable[Sample], *, warm_up_s: float, settling_s: float) ->
             name=name,
             quantity=quantity,
             samples=len(points),
+            over_s=points[-1][0] - points[0][0],
             restarts=len(pids[name]) - 1,
             median=medians[name, quantity],
             whole=medians[name, "rss_mib" if quantity == OF_RESIDENT else quantity],
