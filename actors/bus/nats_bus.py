@@ -27,6 +27,8 @@ ATTEMPT_S = 2.0
 RETRY_WAIT_S = 0.1
 LONGEST_WAIT_S = 2.0
 STORE_DEADLINE_S = 10.0
+CREATE_S = 5.0
+CREATE_ATTEMPTS = 6
 PART_BYTES = 32 * 1024 * 1024
 """Asked for at a time of a long answer: a quarter of what nats-server keeps for slow readers."""
 
@@ -206,14 +208,28 @@ class NatsBus(Connection):
         """See `actors.bus.Bus`."""
         config = jetstream.stream_config(stream)
         body = jetstream.encode(config)
-        reply = await self.request(
-            f"$JS.API.STREAM.CREATE.{stream.name}", body, None, STORE_DEADLINE_S
-        )
+        reply = await self._create(stream.name, body)
         if jetstream.name_in_use(reply.body):
             if update:
                 await self.api(f"STREAM.UPDATE.{stream.name}", config)
         else:
             jetstream.reply(reply.body)
+
+    async def _create(self, stream: str, body: bytes) -> Message:
+        """Ask for a stream, again where nobody answers.
+
+        A cluster whose leader changes answers nothing at all, and the same create twice is one.
+        """
+        left = CREATE_ATTEMPTS
+        while True:
+            left -= 1
+            try:
+                return await self.request(f"$JS.API.STREAM.CREATE.{stream}", body, None, CREATE_S)
+            except (Disconnected, NoResponders):
+                raise
+            except Unavailable:
+                if not left:
+                    raise
 
     async def pull(self, consumer: ConsumerSpec) -> nats_pull.Pull:
         """See `actors.bus.Bus`."""

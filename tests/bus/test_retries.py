@@ -6,11 +6,11 @@ import time
 import pytest
 
 from actors.bus import Message, Unavailable
-from actors.bus.nats_bus import NatsBus, connect
+from actors.bus.nats_bus import CREATE_ATTEMPTS, NatsBus, connect
 from actors.bus.retry_budget import MOST, PER_SECOND, SHARE
 from actors.settings import BusSettings
 from subjects import names
-from subjects.streams import DELIBERATIONS
+from subjects.streams import DELIBERATIONS, streams
 from tests.harness.nats_server import Server
 
 NO_ROOM = b'{"error": {"code": 503, "err_code": 10077, "description": "no room"}}'
@@ -54,3 +54,41 @@ async def test_what_never_reached_the_server_is_stored_as_soon_as_it_is_back(
     await asyncio.gather(*stores)
     assert await own_bus.last_sequence(DELIBERATIONS) >= STORES
     assert own_bus._budget.spent < STORES / 2
+
+
+async def test_a_create_that_nobody_answered_is_asked_again(
+    nats_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("actors.bus.nats_bus.CREATE_S", 0.2)
+    bus = await connect(nats_settings, "test")
+    publish, lost = bus.publish, 0
+
+    async def lose_two(subject: str, body: bytes, headers=None, reply: str = "") -> None:
+        nonlocal lost
+        if subject.startswith("$JS.API.STREAM.CREATE") and lost < 2:
+            lost += 1
+        else:
+            await publish(subject, body, headers, reply)
+
+    monkeypatch.setattr(bus, "publish", lose_two)
+    await bus.ensure(streams(max_age_s=0, max_bytes=-1, replicas=1)[0])
+    assert lost == 2
+    await bus.close()
+
+
+async def test_a_create_that_is_never_answered_ends_as_unavailable(
+    nats_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("actors.bus.nats_bus.CREATE_S", 0.02)
+    bus = await connect(nats_settings, "test")
+    asked = 0
+
+    async def lose(subject: str, body: bytes, headers=None, reply: str = "") -> None:
+        nonlocal asked
+        asked += 1
+
+    monkeypatch.setattr(bus, "publish", lose)
+    with pytest.raises(Unavailable, match="STREAM.CREATE"):
+        await bus.ensure(streams(max_age_s=0, max_bytes=-1, replicas=1)[0])
+    assert asked == CREATE_ATTEMPTS
+    await bus.close()
