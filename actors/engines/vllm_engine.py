@@ -11,7 +11,6 @@ import logging
 import multiprocessing
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
 
@@ -29,6 +28,7 @@ from actors.engines.draft import Draft
 from actors.engines.engine import Delta, EngineDead, Generated, Generation, GenerationRefused
 from actors.engines.models import ResolvedModel
 from actors.engines.reaper import Reaper
+from actors.engines.renderer import Renderer
 from actors.engines.thinking import OPEN, Plain, Splitter, ThinkTags
 from actors.engines.vllm_arguments import engine_arguments
 from actors.settings import PoolSettings
@@ -70,8 +70,7 @@ class VllmEngine:
             queue: LoRARequest(queue, number, folder)
             for number, (queue, folder) in enumerate(sorted(settings.lora.items()), 1)
         }
-        # One thread: a tokenizer is not to be used by two at once, and seats keep their order.
-        self._renderer = ThreadPoolExecutor(1, "render")
+        self._renderer = Renderer(self._tokenizer)
         self._numbers = itertools.count()
         self._aborted = 0
         # vLLM's engine does not notice that its front end is gone, and would keep its memory.
@@ -124,7 +123,7 @@ class VllmEngine:
 
     async def close(self) -> None:
         """Stop the engine process and wait for its end, some seconds."""
-        self._renderer.shutdown(wait=False)
+        self._renderer.close()
         # vLLM's finalizer complains when it runs as late as at the interpreter's end.
         llm, self._llm = self._llm, None
         await asyncio.to_thread(llm.shutdown)
@@ -146,16 +145,7 @@ class VllmEngine:
                 pass
 
     async def _render(self, messages: Sequence[ChatMessage]) -> list[int]:
-        """Turn the chat into tokens by the model's own template; nothing in it is the caller's."""
-        chat = [{"role": message.role, "content": message.content} for message in messages]
-
-        def render() -> list[int]:
-            tokens = self._tokenizer.apply_chat_template(
-                chat, add_generation_prompt=True, tokenize=True, return_dict=False
-            )
-            return list(tokens)
-
-        prompt = await asyncio.get_running_loop().run_in_executor(self._renderer, render)
+        prompt = await self._renderer.render(messages)
         if len(prompt) >= self._limit:
             room = f"prompt of {len(prompt)} tokens, limit {self._limit - 1}"
             raise GenerationRefused("prompt_too_long", room)
