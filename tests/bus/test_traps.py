@@ -1,6 +1,6 @@
 """The traps of nats-py, reproduced with 2.16, each with the test that holds the rule against it.
 
-The tests are in test_message_traps.py and test_link_traps.py.
+The tests are in test_message_traps.py, test_link_traps.py and test_wire.py.
 
     trap                                                        rule                     test
     N1   a handler lets CancelledError out: deaf, silently      a task for each message  test_n1_*
@@ -25,6 +25,7 @@ The tests are in test_message_traps.py and test_link_traps.py.
     N20  closing while reconnecting leaves a task for ever      it is ended              test_n20_*
     N21  a flush that is cut short ends the read loop           it goes on               test_n21_*
     N22  closing writes to a link that is gone: half undone     nothing is written       test_n22_*
+    N23  a subject that is no UTF-8 ends the read loop          it is only unknown       test_n23_*
     N24  on uvloop, writing to such a link is a RuntimeError    it is a lost link        test_n24_*
 
 Of older issues of nats-py: the bytes of a subscription are accounted for (#372, test_n6), inboxes
@@ -38,6 +39,6 @@ from pathlib import Path
 
 def test_every_trap_of_the_table_has_its_test():
     listed = {line.split()[0].lower() for line in __doc__.splitlines() if line[:5] == "    N"}
-    files = Path(__file__).parent.glob("test_*_traps.py")
+    files = Path(__file__).parent.glob("test_*.py")
     tested = {name for file in files for name in re.findall(r"def test_(n\d+)_", file.read_text())}
     assert listed == tested

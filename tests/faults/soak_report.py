@@ -19,7 +19,8 @@ GROWTH_PERCENT = 1.0
 
 OWN_TOLD_AFTER_S = 4_500.0
 """nats-server's own goes up and down by a tenth with what is on its way: the slope of 24 minutes is
-uncertain by half a MiB an hour, as much as the bar; that of 75 by a tenth."""
+uncertain by about half a MiB an hour, as much as the bar, by the scatter of its two-minute medians;
+that of 75 by a tenth, since it falls with the power of 1.5."""
 
 FLAT_PER_HOUR = 1.0
 """The bar for everything else: less than one more in an hour."""
