@@ -110,8 +110,8 @@ async def test_a_leader_that_is_cut_off_costs_nothing(servers: Servers, bus: Nat
 async def test_with_two_lost_nothing_is_accepted_and_with_one_back_all_goes_on(
     servers: Servers, bus: NatsBus, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("actors.bus.nats_bus.STORE_DEADLINE_S", 3.0)
     await bus.store(WORK, b"before")
+    monkeypatch.setattr("actors.bus.nats_bus.STORE_DEADLINE_S", 3.0)
     first, second = [name for name in NAMES if name != await leader_of(bus)]
     servers.kill(first)
     servers.kill(second)
