@@ -15,20 +15,17 @@ from actors.bus import (
     jetstream,
     nats_pull,
 )
-from actors.bus.nats_core import Connection
+from actors.bus.nats_api import JetStreamApi
 from actors.bus.replies import LINK_LOST, NO_RESPONDERS, STATUS
 from actors.bus.retry_budget import RetryBudget
 from actors.settings import BusSettings
 from schemas.version import SCHEMA_HEADERS
-from subjects import names
-from subjects.streams import ConsumerSpec, StreamSpec
+from subjects.streams import ConsumerSpec
 
 ATTEMPT_S = 2.0
 RETRY_WAIT_S = 0.1
 LONGEST_WAIT_S = 2.0
 STORE_DEADLINE_S = 10.0
-CREATE_S = 5.0
-CREATE_ATTEMPTS = 6
 PART_BYTES = 32 * 1024 * 1024
 """Asked for at a time of a long answer: a quarter of what nats-server keeps for slow readers."""
 
@@ -43,7 +40,7 @@ async def connect(settings: BusSettings, name: str, *, timeout_s: float = 10.0) 
     return bus
 
 
-class NatsBus(Connection):
+class NatsBus(JetStreamApi):
     """`actors.bus.Bus` over one NATS connection."""
 
     def __init__(self, name: str) -> None:
@@ -178,91 +175,10 @@ class NatsBus(Connection):
         query = {"seq": max(start, 1), "next_by_subj": subject, "batch": batch}
         return await self._direct_get(stream, query, batch)
 
-    async def last_sequence(self, stream: str) -> int:
-        """See `actors.bus.Bus`."""
-        return int((await self.api(f"STREAM.INFO.{stream}", {})).state.get("last_seq", 0))
-
-    async def api(self, subject: str, body: Any) -> jetstream.ApiReply:
-        """Call `$JS.API.<subject>`. Raises Unavailable, if JetStream refused in its words."""
-        reply = await self.request(f"$JS.API.{subject}", jetstream.encode(body))
-        return jetstream.reply(reply.body)
-
-    async def sweep(self, stream: str) -> None:
-        """See `actors.bus.Bus`.
-
-        nats-server counts attempts when somebody pulls, and not before. A pull with no room for
-        any message makes it count, and neither takes a message nor adds to its attempts.
-        """
-        offset = 0
-        while True:
-            query = jetstream.encode({"offset": offset})
-            reply = await self.request(f"$JS.API.CONSUMER.LIST.{stream}", query)
-            page = jetstream.consumers(reply.body)
-            for name in page.deserted:
-                await self.request(names.next_request(stream, name), jetstream.PULL_NOTHING)
-            offset += len(page.consumers)
-            if not page.consumers or offset >= page.total:
-                return
-
-    async def ensure(self, stream: StreamSpec, *, update: bool = False) -> None:
-        """See `actors.bus.Bus`."""
-        config = jetstream.stream_config(stream)
-        body = jetstream.encode(config)
-        reply = await self._create(stream.name, body)
-        if jetstream.name_in_use(reply.body):
-            if update:
-                await self.api(f"STREAM.UPDATE.{stream.name}", config)
-        else:
-            jetstream.reply(reply.body)
-
-    async def _create(self, stream: str, body: bytes) -> Message:
-        """Ask for a stream, again where nobody answers.
-
-        A cluster whose leader changes answers nothing at all, and the same create twice is one.
-        """
-        left = CREATE_ATTEMPTS
-        while True:
-            left -= 1
-            try:
-                return await self.request(f"$JS.API.STREAM.CREATE.{stream}", body, None, CREATE_S)
-            except (Disconnected, NoResponders):
-                raise
-            except Unavailable:
-                if not left:
-                    raise
-
     async def pull(self, consumer: ConsumerSpec) -> nats_pull.Pull:
         """See `actors.bus.Bus`."""
         await self.make_consumer(consumer)
         return await self.join(consumer.stream, consumer.durable)
-
-    async def make_consumer(self, consumer: ConsumerSpec) -> None:
-        """See `actors.bus.Bus`."""
-        config = jetstream.durable_config(consumer)
-        await self.api(
-            f"CONSUMER.DURABLE.CREATE.{consumer.stream}.{consumer.durable}",
-            {"stream_name": consumer.stream, "config": config},
-        )
-
-    async def remove_consumer(self, stream: str, consumer: str) -> None:
-        """See `actors.bus.Bus`."""
-        reply = await self.request(f"$JS.API.CONSUMER.DELETE.{stream}.{consumer}", b"")
-        if not jetstream.no_consumer(reply.body):
-            jetstream.reply(reply.body)
-
-    async def acknowledged(self, stream: str, consumer: str) -> int | None:
-        """See `actors.bus.Bus`."""
-        told = await self._told(stream, consumer)
-        return None if told is None else told.ack_floor.stream_seq
-
-    async def delivered(self, stream: str, consumer: str) -> int:
-        """See `actors.bus.Bus`."""
-        told = await self._told(stream, consumer)
-        return 0 if told is None else told.delivered.stream_seq
-
-    async def _told(self, stream: str, consumer: str) -> jetstream.ApiReply | None:
-        reply = await self.request(f"$JS.API.CONSUMER.INFO.{stream}.{consumer}", b"")
-        return None if jetstream.no_consumer(reply.body) else jetstream.reply(reply.body)
 
     async def join(self, stream: str, consumer: str) -> nats_pull.Pull:
         """See `actors.bus.Bus`."""

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from actors.bus import Message, Unavailable
-from actors.bus.nats_bus import CREATE_ATTEMPTS, NatsBus, connect
+from actors.bus.nats_api import CREATE_ATTEMPTS
+from actors.bus.nats_bus import NatsBus, connect
 from actors.bus.retry_budget import MOST, PER_SECOND, SHARE
 from actors.settings import BusSettings
 from subjects import names
@@ -59,7 +60,7 @@ async def test_what_never_reached_the_server_is_stored_as_soon_as_it_is_back(
 async def test_a_create_that_nobody_answered_is_asked_again(
     nats_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("actors.bus.nats_bus.CREATE_S", 0.2)
+    monkeypatch.setattr("actors.bus.nats_api.CREATE_S", 0.2)
     bus = await connect(nats_settings, "test")
     publish, lost = bus.publish, 0
 
@@ -79,7 +80,7 @@ async def test_a_create_that_nobody_answered_is_asked_again(
 async def test_a_create_that_is_never_answered_ends_as_unavailable(
     nats_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("actors.bus.nats_bus.CREATE_S", 0.02)
+    monkeypatch.setattr("actors.bus.nats_api.CREATE_S", 0.02)
     bus = await connect(nats_settings, "test")
     asked = 0
 
