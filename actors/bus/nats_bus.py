@@ -1,6 +1,7 @@
 """The bus over NATS: JetStream on top of one connection."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ ATTEMPT_S = 2.0
 RETRY_WAIT_S = 0.1
 LONGEST_WAIT_S = 2.0
 STORE_DEADLINE_S = 10.0
+FIRST_REPLY_S = (2.0, 3.0, 5.0)
+"""Patience of each attempt to read: a server that was cut off is asked by others for a while."""
 PART_BYTES = 32 * 1024 * 1024
 """Asked for at a time of a long answer: a quarter of what nats-server keeps for slow readers."""
 
@@ -100,6 +103,7 @@ class NatsBus(JetStreamApi):
         stall_s: float,
         total_s: float,
         last: Callable[[Message], bool],
+        first_s: float = math.inf,
     ) -> list[Message]:
         gathered: list[Message] = []
         loop = asyncio.get_running_loop()
@@ -107,7 +111,7 @@ class NatsBus(JetStreamApi):
         async with self.converse(subject, body) as replies:
             while (left := deadline - loop.time()) > 0:
                 try:
-                    async with asyncio.timeout(min(left, stall_s) if gathered else left):
+                    async with asyncio.timeout(min(left, stall_s if gathered else first_s)):
                         reply = await replies.get()
                 except TimeoutError:
                     break
@@ -149,9 +153,14 @@ class NatsBus(JetStreamApi):
         """One answer, and the headers of its end."""
         subject = f"$JS.API.DIRECT.GET.{stream}"
         body = jetstream.encode(query)
-        replies = await self._collect(
-            subject, body, stall_s=ATTEMPT_S, total_s=STORE_DEADLINE_S, last=_ends_batch
-        )
+        replies: list[Message] = []
+        for first_s in FIRST_REPLY_S:
+            replies = await self._collect(
+                subject, body,
+                first_s=first_s, stall_s=ATTEMPT_S, total_s=STORE_DEADLINE_S, last=_ends_batch,
+            )  # fmt: skip
+            if replies:
+                break
         if not replies or not _ends_batch(replies[-1]):
             raise Unavailable(f"reading from {stream} was cut short")
         end = replies.pop().headers

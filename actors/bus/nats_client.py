@@ -89,12 +89,31 @@ class DirectClient(Client):
             self._pongs[0] = asyncio.get_running_loop().create_future()
         await super()._process_pong()
 
+    async def _attempt_reconnect(self) -> None:
+        self._abort()
+        await super()._attempt_reconnect()
+
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         # What is left unsaid would be written to a link that may be gone; on uvloop that raises,
         # and subscriptions and callbacks stay as they were (N22).
         self._pending.clear()
         self._pending_data_size = 0
+        if self._unsent():
+            self._abort()
         await super()._close(status, do_cbs)
+
+    def _abort(self) -> None:
+        # nats-py closes a link only when all is sent: never where nobody takes it any more, as
+        # after a cable was cut under load. Neither did it go to another server meanwhile (N25).
+        if (link := self._link()) is not None:
+            link.abort()
+
+    def _unsent(self) -> int:
+        return 0 if (link := self._link()) is None else link.get_write_buffer_size()
+
+    def _link(self) -> asyncio.WriteTransport | None:
+        writer = getattr(self._transport, "_io_writer", None)
+        return None if writer is None else writer.transport
 
 
 def written(headers: Mapping[str, str]) -> bytes:

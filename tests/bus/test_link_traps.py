@@ -61,6 +61,27 @@ async def test_n12_a_link_that_is_half_open_is_given_up_and_made_anew(
         await bus.close()
 
 
+@pytest.mark.parametrize("then", ["goes on elsewhere", "is closed"])
+async def test_n25_what_a_dead_link_never_took_holds_up_nothing(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch, then: str
+):
+    monkeypatch.setattr(nats_core, "PING_INTERVAL_S", 1)
+    account = own_server.account()
+    async with proxied(own_server.port) as proxy:
+        bus = await connect(replace(account, url=proxy.url), "stuck")
+        (link,) = proxy.of("stuck")
+        link.moves.clear()
+        for _ in range(10):
+            await bus.publish("news", bytes(4_000_000))
+        await until(bus._nc._unsent)
+        if then == "goes on elsewhere":
+            await until(lambda: bus.reconnects)
+            await until_async(bus.healthy)
+        async with asyncio.timeout(10):
+            await bus.close()
+        link.moves.set()
+
+
 async def test_n12_as_it_ships_it_takes_less_than_thirty_seconds(bus: NatsBus):
     pings = bus._nc.options["max_outstanding_pings"] + 1
     assert bus._nc.options["ping_interval"] * pings <= 15

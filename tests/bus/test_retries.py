@@ -57,23 +57,34 @@ async def test_what_never_reached_the_server_is_stored_as_soon_as_it_is_back(
     assert own_bus._budget.spent < STORES / 2
 
 
+class Losses:
+    """Loses what a bus publishes on subjects that begin so, the first `most` times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, bus: NatsBus, prefix: str, most: int):
+        self.asked = 0
+        self._publish, self._prefix, self._most = bus.publish, prefix, most
+        monkeypatch.setattr(bus, "publish", self._lossy)
+
+    async def _lossy(self, subject: str, body: bytes, headers=None, reply: str = "") -> None:
+        if subject.startswith(self._prefix):
+            self.asked += 1
+            if self.asked <= self._most:
+                return
+        await self._publish(subject, body, headers, reply)
+
+
+CREATE = "$JS.API.STREAM.CREATE"
+READ = "$JS.API.DIRECT.GET"
+
+
 async def test_a_create_that_nobody_answered_is_asked_again(
     nats_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("actors.bus.nats_api.CREATE_S", 0.2)
     bus = await connect(nats_settings, "test")
-    publish, lost = bus.publish, 0
-
-    async def lose_two(subject: str, body: bytes, headers=None, reply: str = "") -> None:
-        nonlocal lost
-        if subject.startswith("$JS.API.STREAM.CREATE") and lost < 2:
-            lost += 1
-        else:
-            await publish(subject, body, headers, reply)
-
-    monkeypatch.setattr(bus, "publish", lose_two)
+    losses = Losses(monkeypatch, bus, CREATE, 2)
     await bus.ensure(streams(max_age_s=0, max_bytes=-1, replicas=1)[0])
-    assert lost == 2
+    assert losses.asked == 3
     await bus.close()
 
 
@@ -82,14 +93,29 @@ async def test_a_create_that_is_never_answered_ends_as_unavailable(
 ):
     monkeypatch.setattr("actors.bus.nats_api.CREATE_S", 0.02)
     bus = await connect(nats_settings, "test")
-    asked = 0
-
-    async def lose(subject: str, body: bytes, headers=None, reply: str = "") -> None:
-        nonlocal asked
-        asked += 1
-
-    monkeypatch.setattr(bus, "publish", lose)
+    losses = Losses(monkeypatch, bus, CREATE, CREATE_ATTEMPTS)
     with pytest.raises(Unavailable, match="no answer on"):
         await bus.ensure(streams(max_age_s=0, max_bytes=-1, replicas=1)[0])
-    assert asked == CREATE_ATTEMPTS
+    assert losses.asked == CREATE_ATTEMPTS
     await bus.close()
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+async def test_a_read_that_nobody_answered_is_asked_again(
+    bus: NatsBus, monkeypatch: pytest.MonkeyPatch, lost: int
+):
+    monkeypatch.setattr("actors.bus.nats_bus.FIRST_REPLY_S", (0.1, 0.1, 5.0))
+    await bus.store(names.opened("t-1"), b"x")
+    losses = Losses(monkeypatch, bus, READ, lost)
+    assert len(await bus.last(DELIBERATIONS, [names.ANY_OPENED])) == 1
+    assert losses.asked == lost + 1
+
+
+async def test_a_read_that_is_never_answered_ends_as_unavailable(
+    bus: NatsBus, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("actors.bus.nats_bus.FIRST_REPLY_S", (0.1, 0.1))
+    losses = Losses(monkeypatch, bus, READ, 2)
+    with pytest.raises(Unavailable, match="cut short"):
+        await bus.last(DELIBERATIONS, [names.ANY_OPENED])
+    assert losses.asked == 2

@@ -27,6 +27,7 @@ The tests are in test_message_traps.py, test_link_traps.py and test_wire.py.
     N22  closing writes to a link that is gone: half undone     nothing is written       test_n22_*
     N23  a subject that is no UTF-8 ends the read loop          it is only unknown       test_n23_*
     N24  on uvloop, writing to such a link is a RuntimeError    it is a lost link        test_n24_*
+    N25  a dead link is closed when all is sent: never          it is dropped            test_n25_*
 
 Of older issues of nats-py: the bytes of a subscription are accounted for (#372, test_n6), inboxes
 do not pile up (#113, test_n13), a publish that no stream takes says so at once (#533,

@@ -21,6 +21,9 @@ class Link:
         self.name = ""
         self.swallows = False
         """Half-open: both ends believe in it, and nothing comes through."""
+        self.moves = asyncio.Event()
+        """While it is not set nothing is even taken: what an end sends stays in its own buffers."""
+        self.moves.set()
         self._ends = (near, far)
 
     def cut(self) -> None:
@@ -65,6 +68,7 @@ class Proxy:
         while chunk := await source.read(_CHUNK):
             if not link.name and (found := _NAME.search(chunk)) is not None:
                 link.name = found[1].decode()
+            await link.moves.wait()
             if link.swallows:
                 continue
             if self.delay_ms[1]:
