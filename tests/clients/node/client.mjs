@@ -1,4 +1,5 @@
-// A council's client in JavaScript: npm install @nats-io/transport-node
+// A council's client in JavaScript:
+// npm install @nats-io/transport-node @nats-io/jetstream @msgpack/msgpack
 //
 //   node client.mjs ask '{"task_description": "How do we retry payments?", "role": "DEV"}'
 //   node client.mjs call deliberation.list '{"limit": 5}'      any request; --msgpack before it
