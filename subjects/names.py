@@ -58,9 +58,14 @@ def token(field: str, value: str) -> str:
 
     Raises InvalidSubject otherwise: no wildcard, dot, space or control character gets on the wire.
     """
-    if _TOKEN.fullmatch(value) is None:
+    if not is_token(value):
         raise InvalidSubject(field, value)
     return value
+
+
+def is_token(value: str) -> bool:
+    """Whether a value can be one token of a subject of ours."""
+    return _TOKEN.fullmatch(value) is not None
 
 
 def submission(task_id: str) -> str:

@@ -70,7 +70,10 @@ class Agent:
         self._floor = Floor()
         self._rounds = Rounds(self._floor, self._stored_round)
         self._news: list[Subscription] = []
+        self._asked = 0
+        """Requests that are being pulled, beside those held."""
         self._loops = TaskSet("agent loops")
+        self._signs = TaskSet("signs of life")
         self._work = TaskSet("agent work")
         self._answered = self._refused = self._rejected = self._dropped = 0
         self.service = Service(
@@ -118,7 +121,7 @@ class Agent:
         for subject in names.PUBLIC_OUTCOMES:
             self._news.append(await self._bus.listen(subject, self._on_outcome))
         await self._take_queues()
-        keep_running(self._loops, self.failed, "in progress", self._report_progress)
+        keep_running(self._signs, self.failed, "in progress", self._report_progress)
         keep_running(self._loops, self.failed, "engine", self._watch_engine)
         await self.service.start()
 
@@ -128,6 +131,7 @@ class Agent:
         await self._leave_queues()
         await self._loops.cancel()
         await self._work.join(DRAIN_S)
+        await self._signs.cancel()
         for subscription in self._news:
             await subscription.close()
 
@@ -163,13 +167,23 @@ class Agent:
                 await self._slots.vacant()
                 await self._suspects.none()
                 first = await puller.fetch(1, wait=True)
-                more = self._slots.free - len(first)
                 self._begin(first, queue)
-                if first and more > 0 and not self._suspects.any:
-                    self._begin(await puller.fetch(more, wait=False), queue)
+                if first and not self._suspects.any:
+                    await self._fill(puller, queue)
                 await asyncio.sleep(0)
         finally:
             await puller.close()
+
+    async def _fill(self, puller: Puller, queue: str) -> None:
+        """Pull for the slots that no request holds and no other queue is pulling for."""
+        more = self._slots.total - len(self._held) - self._asked
+        if more <= 0:
+            return
+        self._asked += more
+        try:
+            self._begin(await puller.fetch(more, wait=False), queue)
+        finally:
+            self._asked -= more
 
     def _begin(self, deliveries: Sequence[Delivery], queue: str) -> None:
         for delivery in deliveries:

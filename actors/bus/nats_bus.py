@@ -88,10 +88,13 @@ class NatsBus(JetStreamApi):
                 return jetstream.receipt(reply.body)
             except Unavailable as error:
                 wait_s = RETRY_WAIT_S
-                if not isinstance(error, Disconnected):
+                budgeted = not isinstance(error, Disconnected)
+                if budgeted:
                     wait_s = max(pause_s, self._budget.spend(loop.time()))
                     pause_s = min(2 * pause_s, LONGEST_WAIT_S)
                 if loop.time() + wait_s > deadline:
+                    if budgeted:
+                        self._budget.give_back()
                     raise
             await asyncio.sleep(wait_s)
 

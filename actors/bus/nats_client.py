@@ -94,6 +94,8 @@ class DirectClient(Client):
         await super()._attempt_reconnect()
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
+        if self._flush_queue is None:
+            return  # it never came to connecting, and nats-py would trip over that
         # What is left unsaid would be written to a link that may be gone; on uvloop that raises,
         # and subscriptions and callbacks stay as they were (N22).
         self._pending.clear()

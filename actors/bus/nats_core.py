@@ -9,6 +9,7 @@ that is cut short leaves the client deaf (N21); closing writes to a link that is
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -68,15 +69,25 @@ class Connection:
             raise
 
     async def _connect(self, settings: BusSettings, timeout_s: float) -> None:
-        connecting = asyncio.ensure_future(self._nc.connect(**self._options(settings)))
+        for name in ("ca_file", "creds_file"):
+            path = getattr(settings, name)
+            if path and not os.access(path, os.R_OK):
+                raise Unavailable(f"nats.{name}: {path} cannot be read")
+        try:
+            options = self._options(settings)
+        except OSError as error:  # of ssl
+            raise Unavailable(f"nats.ca_file: {settings.ca_file}: {error}") from error
+        connecting = asyncio.ensure_future(self._nc.connect(**options))
         denied = asyncio.ensure_future(self._denied.wait())
         try:
             await asyncio.wait(
                 (connecting, denied), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
             if not connecting.done() or connecting.exception() is not None:
-                why = "refuses our credentials" if denied.done() else "does not answer"
-                raise Unavailable(f"{settings.url} {why}: {self._last_error!r}")
+                cause = connecting.exception() if connecting.done() else None
+                why = "does not answer" if cause is None else "cannot be connected to"
+                why = "refuses our credentials" if denied.done() else why
+                raise Unavailable(f"{settings.url} {why}: {self._last_error or cause!r}") from cause
         finally:
             denied.cancel()
             await _end(connecting)

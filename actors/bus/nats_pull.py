@@ -169,15 +169,27 @@ class Requests:
         Raises Unavailable when the consumer is no longer there.
         """
         if not self._arrived:
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(LOST_AFTER_S):
-                    await self._wake.wait()
-            except TimeoutError:
-                self.reset()
+            await self._news()
+        return self.arrived(most)
+
+    async def settle(self, most: int) -> None:
+        """Wait until the requests in flight have ended, or brought `most`."""
+        while self.credit() and len(self._arrived) < most:
+            await self._news()
+
+    def arrived(self, most: int) -> Sequence[tuple[Message, AckTokens]]:
+        """Up to `most` of what has arrived. Raises Unavailable as `take` does."""
         if not self._arrived and self._gone:
             raise Unavailable(f"the consumer is gone: {self._gone}")
         return [self._arrived.popleft() for _ in range(min(most, len(self._arrived)))]
+
+    async def _news(self) -> None:
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(LOST_AFTER_S):
+                await self._wake.wait()
+        except TimeoutError:
+            self.reset()
 
     async def close(self) -> Sequence[tuple[Message, AckTokens]]:
         """Receive nothing more; return what arrived and was not taken."""
@@ -195,14 +207,28 @@ class Pull:
         self._unregister = unregister
 
     async def fetch(self, batch: int, *, wait: bool) -> Sequence[Pulled]:
-        """See `actors.bus.Puller`."""
+        """See `actors.bus.Puller`.
+
+        What has arrived is handed out before more is asked for: nobody says meanwhile that it is
+        in hand, so it would be given to somebody else.
+        """
         requests = self._requests
-        if requests.credit() == 0:
-            await requests.ask(batch, linger=wait)
+        taken = requests.arrived(batch)
+        if not taken:
+            if requests.credit() == 0:
+                await requests.ask(batch, linger=wait)
+            taken = await self._brought(batch, wait=wait)
+        return [Pulled(self._wire, message, tokens) for message, tokens in taken]
+
+    async def _brought(self, batch: int, *, wait: bool) -> Sequence[tuple[Message, AckTokens]]:
+        requests = self._requests
+        if not wait:
+            await requests.settle(batch)
+            return requests.arrived(batch)
         while True:
             taken = await requests.take(batch)
             if taken or requests.credit() == 0:
-                return [Pulled(self._wire, message, tokens) for message, tokens in taken]
+                return taken
 
     async def close(self) -> None:
         """See `actors.bus.Puller`."""

@@ -32,6 +32,11 @@ class RetryBudget:
         self.spent += 1
         return max(-self._saved, 0.0) / PER_SECOND
 
+    def give_back(self) -> None:
+        """A retry that was taken is not made after all."""
+        self._saved = min(self._saved + 1, MOST)
+        self.spent -= 1
+
     def _pass(self, now_s: float) -> None:
         earned = max(now_s - self._at_s, 0.0) * PER_SECOND
         self._saved = min(self._saved + earned, MOST)

@@ -8,6 +8,7 @@ comes across the message again sets it aside anew.
 import base64
 import json
 import logging
+from typing import get_args
 
 from msgspec import Struct
 
@@ -35,8 +36,10 @@ DIED = "Conclave-Died-Ms"
 RETRIED_AS = "Conclave-Retried-As"
 RETRIED_AFTER = "Conclave-Retried-After"
 
-HEADER_ROOM = 8_192
-"""Kept free of body in a letter: its own headers, and at most half as much of the message's."""
+MOST_HEADERS = 4_096
+"""Bytes of the message's own headers that a letter keeps."""
+
+_NUMBERS = (SEQUENCE, STORED, SIZE, ATTEMPTS, DIED, RETRIED_AS, RETRIED_AFTER)
 
 _ADDED_BY_READING = frozenset(
     {
@@ -75,7 +78,8 @@ async def set_aside(
     }
     if task_id := _task_id(record):
         headers[TASK] = task_id
-    body = record.body[: bus.max_payload - HEADER_ROOM]
+    taken = sum(len(name) + len(value.encode()) + len(": \r\n") for name, value in headers.items())
+    body = record.body[: max(bus.max_payload - taken, 0)]
     try:
         await bus.store(subject, body, once=subject, headers=headers)
     except Conflict:
@@ -133,6 +137,17 @@ def letter(record: Record, room: int | None = None) -> DeadLetter:
     )
 
 
+def is_letter(record: Record) -> bool:
+    """Whether a stored message is a letter of ours, and not somebody's garbage on its subject."""
+    told = record.headers
+    numbers = (told[name] for name in _NUMBERS if name in told)
+    return (
+        {SEQUENCE, ORIGIN, REASON} <= told.keys()
+        and all(number.isdecimal() for number in numbers)
+        and told.get(STATE, "dead") in get_args(LetterState)
+    )
+
+
 def state(record: Record) -> LetterState:
     """What became of a letter so far; one of an older version is dead."""
     return decode(LetterState, encode(record.headers.get(STATE, "dead")))  # type: ignore[arg-type]
@@ -155,7 +170,7 @@ def _died_ms(record: Record) -> int:
 def _told(headers: Headers) -> str:
     """The message's own headers as ASCII JSON; those that are too long are left out."""
     kept = {name: value for name, value in headers.items() if name not in _ADDED_BY_READING}
-    while kept and len(told := json.dumps(kept)) > HEADER_ROOM // 2:
+    while kept and len(told := json.dumps(kept)) > MOST_HEADERS:
         longest = max(kept, key=lambda name: len(kept[name]))
         kept = {name: value for name, value in kept.items() if name != longest}
     return told if kept else "{}"

@@ -174,6 +174,8 @@ class DeadLetterOffice:
             records = await self._bus.scan(DEAD_LETTERS, names.ANY_DEAD, start, BATCH)
             for record in records:
                 start = record.sequence + 1
+                if not dead_letters.is_letter(record):
+                    continue
                 letter = dead_letters.letter(record)
                 if query.state in (None, letter.state) and query.task_id in (None, letter.task_id):
                     found.append(letter)

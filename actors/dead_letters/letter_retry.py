@@ -28,7 +28,7 @@ class LetterRetry:
     async def find(self, letter_id: int) -> Record:
         """A letter as stored. Raises Refused when there is none, Unavailable."""
         found = await self._bus.last(DEAD_LETTERS, [names.dead_letter(letter_id)])
-        if not found:
+        if not found or not dead_letters.is_letter(found[0]):
             raise Refused("unknown_letter", f"no dead letter {letter_id}", "$.id")
         return found[0]
 

@@ -186,9 +186,13 @@ class Collector:
     async def _conclude(self, state: State, verdict: Conclude) -> None:
         task_id = state.opened.task_id
         async with self._room:
-            concluded = outcome.result(state, verdict.status, self._clock(), verdict.reason)
+            try:
+                concluded = outcome.result(state, verdict.status, self._clock(), verdict.reason)
+            except Exception:  # else nobody would ever end it, whoever reads it again
+                log.exception("result not told task_id=%s", task_id)
+                concluded = outcome.unjudged(state, self._clock())
             body = outcome.fitted(concluded, self._bus.max_payload)
-            subject = names.outcome(verdict.status.lower(), task_id)
+            subject = names.outcome(concluded.status.lower(), task_id)
             if await self._decided(task_id, subject, body, names.any_outcome_of(task_id), 0):
                 self._concluded += 1
 
@@ -224,12 +228,16 @@ class Collector:
         return True
 
     async def _keep_checkpoints(self) -> None:
-        """End what was left behind; from then on all that is open is known, and is written down."""
-        await self._caught_up.wait()
-        if not self._begun.is_whole:
-            self._concluded += await end_leftovers(self._bus, self._begun.since_ms, self._clock)
-        self._is_whole = True
+        """End what was left behind; from then on all that is open is known, and is written down.
+
+        Begins anew when the fold has.
+        """
         while True:
+            await self._caught_up.wait()
+            begun = self._begun
+            if not (self._is_whole or begun.is_whole):
+                self._concluded += await end_leftovers(self._bus, begun.since_ms, self._clock)
+            self._is_whole = self._caught_up.is_set() and begun is self._begun
             await self._store_checkpoint()
             await asyncio.sleep(checkpoint.EVERY_S)
 

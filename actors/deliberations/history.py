@@ -32,6 +32,17 @@ async def ends(bus: Bus, task_id: str) -> tuple[Record | None, Record | None]:
     return opened, outcome
 
 
+async def outcomes(bus: Bus, openings: Iterable[Record]) -> dict[str, Record]:
+    """The stored outcomes of some openings, by task; garbage on a subject has none.
+
+    Raises Unavailable.
+    """
+    ids = [names.task_of(record.subject) or "" for record in openings]
+    ends = [names.any_outcome_of(each) for each in ids if names.is_token(each)]
+    found = await bus.last(DELIBERATIONS, ends) if ends else ()
+    return {names.task_of(record.subject) or "": record for record in found}
+
+
 def opening(record: Record) -> State:
     """The state after an opening. Raises BadMessage."""
     opened = read(Opened, record.body, record.headers)

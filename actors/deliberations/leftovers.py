@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from actors.bus import Bus, Record
+from actors.deliberations import history
 from actors.deliberations.ending import end
-from actors.deliberations.history import opening
 from schemas.errors import BadMessage
 from subjects import names
 from subjects.streams import DELIBERATIONS
@@ -40,7 +40,7 @@ async def end_leftovers(bus: Bus, before_ms: int, clock: Callable[[], int]) -> i
         await asyncio.sleep(PAUSE_S)
     for task_id, record in waiting.items():
         try:
-            left_ms = opening(record).opened.deadline_ms - clock()
+            left_ms = history.opening(record).opened.deadline_ms - clock()
             await asyncio.sleep(left_ms / 1000)
             ended += await end(bus, record, "TIMEOUT", REASON, now_ms=clock())
         except BadMessage as error:
@@ -50,8 +50,6 @@ async def end_leftovers(bus: Bus, before_ms: int, clock: Callable[[], int]) -> i
 
 async def _open(bus: Bus, openings: Sequence[Record]) -> dict[str, Record]:
     """Those of some openings that have no outcome, by their task."""
+    over = await history.outcomes(bus, openings)
     tasks = {names.task_of(record.subject) or "": record for record in openings}
-    ends = [names.any_outcome_of(task_id) for task_id in tasks]
-    ended = await bus.last(DELIBERATIONS, ends) if ends else ()
-    over = {names.task_of(record.subject) for record in ended}
     return {task_id: record for task_id, record in tasks.items() if task_id not in over}

@@ -41,6 +41,12 @@ def result(state: State, status: Status, now_ms: int, reason: str = "") -> Delib
     return _result(state, status, now_ms, reason, standing, election.hold(state))
 
 
+def unjudged(state: State, now_ms: int) -> Deliberation:
+    """A deliberation that has to end though its result cannot be told: FAILED, with no results."""
+    reason = "the result could not be told: an error inside the collector"
+    return _result(state, "FAILED", now_ms, reason, Standing((), reason), None)
+
+
 def recounted(
     state: State, ended: Deliberation, rule: CountingRule | None, without: Collection[str]
 ) -> Deliberation:

@@ -48,6 +48,9 @@ class Admission:
         """Take note of what the collector told, unless something newer is known."""
         if told.sequence < self._told.sequence and now_ms - self._told_ms < STALE_MS:
             return
+        if told.sequence < self._told.sequence:
+            self._own.clear()
+            self._since.clear()
         self._told, self._told_ms = told, now_ms
         while self._own and self._own[0][0] <= told.sequence:
             _, role = self._own.popleft()

@@ -48,7 +48,7 @@ class Synthesized(Ranked):
         """See `Rules`: the synthesis first, its author's proposal behind it."""
         ranked = election.standing(state)
         written = state.texts("synthesize")
-        if not written:
+        if not written or not ranked.places:
             return ranked
         author = written[0].seat
         own = [place for place in ranked.places if place.answer.seat == author]

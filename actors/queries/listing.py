@@ -5,6 +5,7 @@ page depends on the page, not on how much is stored.
 """
 
 from actors.bus import Bus, Record
+from actors.deliberations import history
 from actors.queries.queues import Queues
 from schemas.codec import read
 from schemas.deliberation import ListQuery, Opened
@@ -58,16 +59,13 @@ async def _openings(bus: Bus, begin: int, end: int) -> list[Record]:
 
 
 async def _summaries(bus: Bus, openings: list[Record], queues: Queues) -> list[tuple[Summary, int]]:
-    ids = [names.task_of(record.subject) or "" for record in openings]
-    outcomes = {
-        names.task_of(record.subject): record
-        for record in await bus.last(DELIBERATIONS, [names.any_outcome_of(each) for each in ids])
-    }
+    outcomes = await history.outcomes(bus, openings)
     summaries = []
-    for record, task_id in zip(openings, ids, strict=True):
+    for record in openings:
+        outcome = outcomes.get(names.task_of(record.subject) or "")
         try:
             opened = read(Opened, record.body, record.headers)
-            summary = await _summary(opened, record.sequence, outcomes.get(task_id), queues)
+            summary = await _summary(opened, record.sequence, outcome, queues)
         except BadMessage:
             continue  # garbage on a subject; it is set aside by those who act upon it
         summaries.append((summary, record.sequence))

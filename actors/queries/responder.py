@@ -210,7 +210,13 @@ class Responder:
     async def _told(self, service: str) -> list[StatsReply]:
         subject = f"$SRV.STATS.{service}"
         replies = await self._bus.gather(subject, b"", AGENTS_STALL_S, AGENTS_TOTAL_S)
-        return [decode(StatsReply, reply.body) for reply in replies]
+        told = []
+        for reply in replies:
+            try:
+                told.append(decode(StatsReply, reply.body))
+            except BadMessage as error:  # whoever it was, the caller is not at fault
+                log.warning("not counted in stats service=%s error=%s", service, error)
+        return told
 
 
 def _name(agent: AgentStats) -> str:

@@ -224,3 +224,16 @@ class TestSize:
             got = await system.client.get(task_id, author_id=each.proposal.author_id)
             assert len(got.results[0].proposal.content) > 30_000
         await system.close()
+
+
+async def test_a_result_that_cannot_be_told_ends_its_deliberation_all_the_same(
+    council: System, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("actors.deliberations.outcome.quality.content", broken)
+    result = await council.client.outcome((await council.client.ask()).task_id)
+    assert (result.status, result.results) == ("FAILED", ())
+    assert "could not be told" in result.reason
+    assert "ZeroDivisionError" in caplog.text

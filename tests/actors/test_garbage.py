@@ -2,7 +2,9 @@
 
 import json
 
-from actors.dead_letters import ORIGIN, REASON, SEQUENCE
+from actors.bus import Message, Record
+from actors.dead_letters import ORIGIN, REASON, SEQUENCE, set_aside
+from actors.deliberations.leftovers import end_leftovers
 from schemas.agent import AgentResponse
 from schemas.codec import encode
 from subjects import names
@@ -56,6 +58,54 @@ class TestGarbage:
         assert len(await self.dead(council)) == 1
         reply = await council.client.call(names.GET, {"task_id": "garbage"})
         assert reply.error is not None
+
+    async def test_openings_under_ids_that_are_none_hinder_no_list(self, council: System):
+        bus = council.client.bus
+        for task_id in ("a:b", "x" * 65, "ümlaut"):
+            await bus.store(f"deliberation.opened.{task_id}", b"nope")
+        asked = await council.client.ask()
+        reply = await council.client.call(names.LIST, {})
+        assert [each["task_id"] for each in reply.body["deliberations"]] == [asked.task_id]
+        assert await end_leftovers(bus, 10**15, lambda: 10**15) == 0
+
+    async def test_what_is_no_letter_hinders_no_list_of_letters(self, council: System):
+        bus = council.client.bus
+        garbage = {SEQUENCE: "five", ORIGIN: "x", REASON: "x"}
+        await bus.store(names.dead_letter(5), b"no headers of ours")
+        await bus.store(names.dead_letter(6), b"", headers=garbage)
+        await bus.store(names.agent_request("DEV"), b"nope")
+
+        async def told() -> list:
+            reply = await council.client.call(names.DEAD_LIST, {})
+            assert reply.error is None
+            return reply.body["letters"]
+
+        await until_async(told)
+        assert [each["subject"] for each in await told()] == [names.agent_request("DEV")]
+        for letter_id in (5, 6):
+            reply = await council.client.call(names.DEAD_GET, {"id": letter_id})
+            assert reply.code == "unknown_letter"
+
+    async def test_a_letter_of_a_giant_subject_fits(self, system: System):
+        bus = system.client.bus
+        subject = "agent.response." + "ü" * 1_900
+        room = bus.max_payload
+        record = Record(subject, bytes(room), {}, 7, 1_000)
+        await set_aside(bus, record, "too much")
+        (letter,) = await self.dead(system)
+        assert letter.headers[ORIGIN] == subject
+        assert room - 8_192 < len(letter.body) < room
+
+    async def test_an_agent_that_tells_nonsense_hinders_no_stats(self, council: System):
+        bus = council.client.bus
+
+        async def nonsense(message: Message) -> None:
+            await bus.publish(message.reply, b"[[[")
+
+        await bus.serve("$SRV.STATS.conclave-agent", nonsense)
+        reply = await council.client.call(names.STATS, {})
+        assert reply.error is None
+        assert len(reply.body["agents"]) == 1
 
     async def test_garbage_is_counted(self, council: System):
         await council.client.bus.store(names.agent_request("DEV"), b"nope")

@@ -248,6 +248,19 @@ async def test_a_checkpoint_of_a_stream_that_was_made_anew_is_not_used(system: S
     assert set(states(second)) == {"new-1", "new-2", "new-3"}
 
 
+async def test_a_collector_whose_stream_is_made_anew_goes_on_writing_checkpoints(system: System):
+    collector = await system.add("collector")
+    for number in range(3):
+        await opened(system, f"lost-{number}")
+    before = await checkpointed(system)
+    await system.client.bus.api(f"STREAM.DELETE.{DELIBERATIONS}", {})
+    for stream in streams(max_age_s=0, max_bytes=-1, replicas=1):
+        await system.client.bus.ensure(stream)
+    await opened(system, "new")
+    await until(lambda: set(states(collector)) == {"new"})
+    assert await checkpointed(system) != before
+
+
 UNUSABLE = {
     "bytes that are no JSON": (b"\xff\xfe", SCHEMA_HEADERS),
     "nothing at all": (b"", SCHEMA_HEADERS),

@@ -42,6 +42,21 @@ async def test_a_stream_without_room_is_not_stormed(
     await stream.close()
 
 
+async def test_retries_that_are_not_made_cost_nothing(
+    own_server: Server, own_bus: NatsBus, monkeypatch: pytest.MonkeyPatch
+):
+    """Else whoever stores after an outage would wait for what hundreds had given up."""
+    monkeypatch.setattr("actors.bus.nats_bus.STORE_DEADLINE_S", 0.1)
+    own_server.pause()
+    monkeypatch.setattr("actors.bus.nats_bus.ATTEMPT_S", 0.1)
+    stores = (own_bus.store(names.opened(f"t-{number}"), b"x") for number in range(STORES))
+    assert {type(each) for each in await asyncio.gather(*stores, return_exceptions=True)} == {
+        Unavailable
+    }
+    assert own_bus._budget.spent == 0
+    own_server.resume()
+
+
 async def test_what_never_reached_the_server_is_stored_as_soon_as_it_is_back(
     own_server: Server, own_bus: NatsBus
 ):

@@ -3,8 +3,9 @@
 import pytest
 
 from actors.deliberations import prompts
-from actors.deliberations.deliberation import Conclude, OpenRound
+from actors.deliberations.deliberation import Conclude, OpenRound, advance
 from actors.deliberations.rounds import asks
+from schemas.deliberation import RoundOpened
 from tests.protocols.talks import (
     DONE,
     SEATS,
@@ -136,6 +137,21 @@ def test_a_synthesizer_that_fails_is_followed_by_the_next_in_rank():
     assert writers == ["s2", "s3", "s1"]
     assert step(state) == DONE
     assert order(state) == ["s2", "s3", "s1"]
+
+
+def test_a_synthesis_that_nobody_decided_on_has_nothing_to_stand_before():
+    """A forged round may be answered where nothing was proposed."""
+    state = start("synthesized", 2)
+    forged = RoundOpened(
+        task_id=state.opened.task_id,
+        round=1,
+        stage="synthesize",
+        seats=("s1",),
+        heard=0,
+        opened_at_ms=state.opened.opened_at_ms,
+    )
+    state = say(advance(state, forged), "s1", "the best of none")
+    assert standing(state).places == ()
 
 
 def test_without_a_vote_the_seat_that_agrees_most_writes():

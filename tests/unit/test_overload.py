@@ -65,6 +65,17 @@ class TestAdmission:
         admission.learn(told(3, DEV=1), STALE_MS)  # another stream
         assert admission.backlog("DEV") == 1
 
+    def test_what_was_stored_in_a_stream_that_is_gone_does_not_count(self):
+        admission = Admission(LIMITS)
+        admission.learn(told(50, DEV=0), 0)
+        stored(admission, "DEV", 51)
+        admission.learn(told(1, DEV=0), STALE_MS)  # another stream
+        assert admission.backlog("DEV") == 0
+        for sequence in range(2, 20):
+            stored(admission, "DEV", sequence)
+            admission.learn(told(sequence, DEV=0), STALE_MS)
+        assert admission.backlog("DEV") == 0
+
     def test_those_refused_come_again_one_after_the_other(self):
         admission = Admission(LIMITS)
         admission.learn(told(1, pace=10.0, QA=2), 0)
