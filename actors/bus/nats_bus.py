@@ -14,6 +14,7 @@ from actors.bus import (
     Stored,
     Unavailable,
     jetstream,
+    nats_follow,
     nats_pull,
 )
 from actors.bus.nats_api import JetStreamApi
@@ -206,7 +207,7 @@ class NatsBus(JetStreamApi):
         self, stream: str, filters: Sequence[str], *, since_ms: int, after: int = 0
     ) -> AsyncGenerator[Record | None, None]:
         """See `actors.bus.Bus`."""
-        return nats_pull.follow(
+        return nats_follow.follow(
             self, self._register, stream, filters, since_ms=since_ms, after=after
         )
 

@@ -33,7 +33,7 @@ def simulated() -> Iterator[None]:
         "actors.clock.time_ns": _wall_ns,
         "actors.deliberations.checkpoint.EVERY_S": CHECKPOINT_S,
         "actors.bus.nats_bus.connect": _connect,
-        "actors.bus.nats_pull.uuid4": _uuid4,
+        "actors.bus.nats_follow.uuid4": _uuid4,
         "secrets.token_hex": _token_hex,
         "supervisor.actor.connect": _connect,
         "supervisor.engines.start": _engine,
