@@ -70,8 +70,6 @@ class Agent:
         self._floor = Floor()
         self._rounds = Rounds(self._floor, self._stored_round)
         self._news: list[Subscription] = []
-        self._asked = 0
-        """Requests that are being pulled, beside those held."""
         self._loops = TaskSet("agent loops")
         self._signs = TaskSet("signs of life")
         self._work = TaskSet("agent work")
@@ -176,19 +174,21 @@ class Agent:
 
     async def _fill(self, puller: Puller, queue: str) -> None:
         """Pull for the slots that no request holds and no other queue is pulling for."""
-        more = self._slots.total - len(self._held) - self._asked
-        if more <= 0:
+        more = self._slots.unclaimed
+        if not more:
             return
-        self._asked += more
+        self._slots.claim(more)
         try:
-            self._begin(await puller.fetch(more, wait=False), queue)
+            found = await puller.fetch(more, wait=False)
         finally:
-            self._asked -= more
+            self._slots.release(more)
+        self._begin(found, queue)
 
     def _begin(self, deliveries: Sequence[Delivery], queue: str) -> None:
         for delivery in deliveries:
             if self._suspects.take(delivery):
                 self._held[delivery] = None
+                self._slots.claim(1)
                 self._work.spawn(self._handle(delivery, queue), f"seat of {queue}")
             else:
                 self._work.spawn(self._put_back(delivery), "put back")
@@ -245,6 +245,7 @@ class Agent:
             await delivery.nak(backoff_s(delivery.attempt))
         finally:
             self._held.pop(delivery, None)
+            self._slots.release(1)
             self._suspects.done(delivery)
 
     async def _speak(self, delivery: Delivery, request: AgentRequest, queue: str) -> None:

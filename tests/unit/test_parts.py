@@ -118,11 +118,26 @@ async def test_a_slot_is_given_back():
 async def test_who_finds_no_slot_waits_for_one():
     slots = Slots(1)
     await slots.__aenter__()
-    waiting = asyncio.ensure_future(slots.vacant())
+    waiting = asyncio.ensure_future(slots.__aenter__())
     await asyncio.sleep(0)
     assert not waiting.done()
     await slots.__aexit__(None, None, None)
     await asyncio.wait_for(waiting, 1)
+    assert slots.taken == 1
+
+
+async def test_what_is_claimed_leaves_no_room_until_it_is_released():
+    slots = Slots(2)
+    slots.claim(3)
+    assert slots.unclaimed == 0
+    waiting = asyncio.ensure_future(slots.vacant())
+    await asyncio.sleep(0)
+    slots.release(1)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    slots.release(1)
+    await asyncio.wait_for(waiting, 1)
+    assert (slots.unclaimed, slots.free) == (1, 2)
 
 
 async def test_no_more_than_the_slots_run_at_a_time():
