@@ -9,8 +9,6 @@ that is cut short leaves the client deaf (N21); closing writes to a link that is
 
 import asyncio
 import logging
-import os
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -25,6 +23,7 @@ from actors.bus import (
     TooLarge,
     Unavailable,
 )
+from actors.bus.login import login
 from actors.bus.nats_client import DirectClient, Msg, NatsSubscription, errors
 from actors.bus.replies import NO_RESPONDERS, STATUS, Replies
 from actors.settings import BusSettings
@@ -69,14 +68,7 @@ class Connection:
             raise
 
     async def _connect(self, settings: BusSettings, timeout_s: float) -> None:
-        for name in ("ca_file", "creds_file"):
-            path = getattr(settings, name)
-            if path and not os.access(path, os.R_OK):
-                raise Unavailable(f"nats.{name}: {path} cannot be read")
-        try:
-            options = self._options(settings)
-        except OSError as error:  # of ssl
-            raise Unavailable(f"nats.ca_file: {settings.ca_file}: {error}") from error
+        options = self._options() | login(settings)
         connecting = asyncio.ensure_future(self._nc.connect(**options))
         denied = asyncio.ensure_future(self._denied.wait())
         try:
@@ -92,23 +84,15 @@ class Connection:
             denied.cancel()
             await _end(connecting)
 
-    def _options(self, settings: BusSettings) -> dict[str, Any]:
-        context = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None
+    def _options(self) -> dict[str, Any]:
         return {
-            "servers": settings.url.split(","),
             "name": self.name,
-            "user_credentials": settings.creds_file or None,
-            "user": settings.user or None,
-            "password": settings.password or None,
-            "token": settings.token or None,
-            "tls": context,
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": RECONNECT_WAIT_S,
             "connect_timeout": 2,
             "ping_interval": PING_INTERVAL_S,
             "max_outstanding_pings": MAX_OUTSTANDING_PINGS,
             "pending_size": -1,
-            "inbox_prefix": settings.inbox_prefix,
             "error_cb": self._on_error,
             "disconnected_cb": self._on_disconnected,
             "reconnected_cb": self._on_reconnected,

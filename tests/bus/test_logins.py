@@ -1,6 +1,7 @@
 """Who may connect, and what is said to those who cannot."""
 
 import base64
+import binascii
 import json
 import secrets
 import subprocess
@@ -8,10 +9,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import nkeys
 import pytest
+from nacl.signing import SigningKey
 
 from actors.bus import Unavailable
+from actors.bus.login import login
 from actors.bus.nats_bus import connect
 from actors.settings import BusSettings
 from supervisor.nats_server import LOOPBACK, binary, bound
@@ -20,26 +22,37 @@ UNLIMITED = {"subs": -1, "data": -1, "payload": -1}
 ACCOUNT = {"imports": -1, "exports": -1, "wildcards": True, "conn": -1, "leaf": -1}
 
 
-def pair(prefix: int) -> nkeys.KeyPair:
-    return nkeys.from_seed(nkeys.encode_seed(secrets.token_bytes(32), prefix))
+class Keys:
+    """A pair of keys of a kind: O(perator), A(ccount) or U(ser), told as NATS does."""
+
+    def __init__(self, kind: str) -> None:
+        self._key = SigningKey.generate()
+        prefix = (ord(kind) - ord("A")) << 3
+        seed = bytes([18 << 3 | prefix >> 5, (prefix & 31) << 3]) + bytes(self._key)
+        self.seed = told(seed)
+        self.name = told(bytes([prefix]) + bytes(self._key.verify_key))
+
+    def sign(self, text: bytes) -> bytes:
+        return self._key.sign(text).signature
 
 
-def name_of(keys: nkeys.KeyPair) -> str:
-    return keys.public_key.decode()
+def told(raw: bytes) -> str:
+    crc = binascii.crc_hqx(raw, 0).to_bytes(2, "little")
+    return base64.b32encode(raw + crc).decode().rstrip("=")
 
 
-def signed(by: nkeys.KeyPair, of: nkeys.KeyPair, kind: str, **claims: object) -> str:
+def signed(by: Keys, of: Keys, kind: str, **claims: object) -> str:
     """A JWT of NATS: what `nsc` writes."""
-    told = {
+    said = {
         "jti": secrets.token_hex(8),
         "iat": int(time.time()),
-        "iss": name_of(by),
-        "sub": name_of(of),
+        "iss": by.name,
+        "sub": of.name,
         "name": kind,
         "nats": {"type": kind, "version": 2, **claims},
     }
     head = {"typ": "JWT", "alg": "ed25519-nkey"}
-    parts = [base64.urlsafe_b64encode(json.dumps(each).encode()) for each in (head, told)]
+    parts = [base64.urlsafe_b64encode(json.dumps(each).encode()) for each in (head, said)]
     text = b".".join(part.rstrip(b"=") for part in parts)
     signature = base64.urlsafe_b64encode(by.sign(text)).rstrip(b"=")
     return b".".join((text, signature)).decode()
@@ -48,9 +61,9 @@ def signed(by: nkeys.KeyPair, of: nkeys.KeyPair, kind: str, **claims: object) ->
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[BusSettings]:
     """A server that lets in who has credentials, and ours."""
-    operator = pair(nkeys.PREFIX_BYTE_OPERATOR)
-    account = pair(nkeys.PREFIX_BYTE_ACCOUNT)
-    user = pair(nkeys.PREFIX_BYTE_USER)
+    operator = Keys("O")
+    account = Keys("A")
+    user = Keys("U")
     with bound(LOOPBACK, 0) as free:
         port = free
     config = {
@@ -59,7 +72,7 @@ def guarded(tmp_path: Path) -> Iterator[BusSettings]:
         "operator": signed(operator, operator, "operator"),
         "resolver": "MEMORY",
         "resolver_preload": {
-            name_of(account): signed(operator, account, "account", limits=UNLIMITED | ACCOUNT)
+            account.name: signed(operator, account, "account", limits=UNLIMITED | ACCOUNT)
         },
     }
     (tmp_path / "nats.conf").write_text(json.dumps(config))
@@ -68,7 +81,7 @@ def guarded(tmp_path: Path) -> Iterator[BusSettings]:
         f"{signed(account, user, 'user', pub={}, sub={}, **UNLIMITED)}\n"
         "------END NATS USER JWT------\n\n"
         "-----BEGIN USER NKEY SEED-----\n"
-        f"{user.seed.decode()}\n"
+        f"{user.seed}\n"
         "------END USER NKEY SEED------\n"
     )
     server = subprocess.Popen(
@@ -94,6 +107,7 @@ async def test_without_credentials_it_is_shut(guarded: BusSettings):
     ("settings", "named"),
     [
         ({"creds_file": "/nowhere/us.creds"}, "nats.creds_file: /nowhere/us.creds"),
+        ({"creds_file": __file__}, "it has no JWT"),
         ({"ca_file": "/nowhere/ca.pem"}, "nats.ca_file: /nowhere/ca.pem"),
         ({"url": "nats://127.0.0.1:99999"}, "99999"),
     ],
@@ -101,3 +115,12 @@ async def test_without_credentials_it_is_shut(guarded: BusSettings):
 async def test_what_cannot_be_is_said_at_once(settings: dict[str, str], named: str):
     with pytest.raises(Unavailable, match=named):
         await connect(BusSettings(**settings), "test", timeout_s=5.0)
+
+
+def test_a_seed_that_was_mistyped_is_none(guarded: BusSettings):
+    file = Path(guarded.creds_file)
+    text = file.read_text()
+    seed = text.splitlines()[5]
+    file.write_text(text.replace(seed, seed[:20] + ("A" if seed[20] != "A" else "B") + seed[21:]))
+    with pytest.raises(Unavailable, match="its seed is none"):
+        login(guarded)
