@@ -10,7 +10,7 @@ from schemas.agent import ChatMessage
 
 SHORT = 4_000
 """Characters that are rendered at once. That takes a millisecond or two; to go to a thread and come
-back takes half a one, which would be most of what an agent adds to a short prompt's first token."""
+back takes half a one, a fifth of all that an agent would add to a short prompt's first token."""
 
 
 class Renderer:

@@ -27,6 +27,10 @@ SHORTEST_MS = 50
 STALE_MS = 2_000
 """News this old gives way to any other: the stream may have been made anew."""
 
+GONE_MS = 30_000
+"""What was stored by us and is not told of for so long, though there is news, lay in a stream that
+is gone. A collector that lags, as a standby may when it takes over, has it told long before."""
+
 _IDLE = CouncilLoad()
 
 
@@ -42,19 +46,24 @@ class Admission:
         self._own: deque[tuple[int, str]] = deque()
         """Stored by us behind what was told: sequence and role."""
         self._since: Counter[str] = Counter()
+        self._progress_ms = 0
+        """When the oldest of them last was another, or news came again."""
         self._next_ms: dict[str, float] = {}
 
     def learn(self, told: Load, now_ms: int) -> None:
         """Take note of what the collector told, unless something newer is known."""
         if told.sequence < self._told.sequence and now_ms - self._told_ms < STALE_MS:
             return
-        if told.sequence < self._told.sequence:
-            self._own.clear()
-            self._since.clear()
+        silent_ms = now_ms - self._told_ms
         self._told, self._told_ms = told, now_ms
+        if not self._own or self._own[0][0] <= told.sequence or silent_ms >= STALE_MS:
+            self._progress_ms = now_ms
         while self._own and self._own[0][0] <= told.sequence:
             _, role = self._own.popleft()
             self._since[role] -= 1
+        if now_ms - self._progress_ms >= GONE_MS:
+            self._own.clear()
+            self._since.clear()
 
     def backlog(self, role: str) -> int:
         """How many deliberations of a council are open, those being stored included."""

@@ -3,6 +3,9 @@
 import asyncio
 import json
 
+import pytest
+
+from actors.bus import Message
 from subjects.streams import DELIBERATIONS, agent_consumer
 from tests.harness.engines import Gated
 from tests.harness.events import until
@@ -34,3 +37,27 @@ async def test_five_queues_share_the_slots_of_one_agent(system: System):
     assert pulled == len(agent._held) <= SLOTS + len(QUEUES)
     engine.gate.set()
     await until(lambda: agent._answered == WAITING * len(QUEUES))
+
+
+async def test_who_drains_says_so_until_the_last_text_is_written(
+    system: System, monkeypatch: pytest.MonkeyPatch
+):
+    """Else it is written by another agent as well, and counted as tried."""
+    monkeypatch.setattr("actors.agents.agent.ACK_WAIT_S", 0.3)
+    heard: list[bytes] = []
+
+    def hear(message: Message) -> None:
+        heard.append(message.body)
+
+    await system.core()
+    engine = Gated()
+    agent = await system.agent(engine)
+    asked = await system.client.ask(num_agents=1)
+    await until(lambda: engine.begun)
+    draining = asyncio.ensure_future(agent.drain())
+    await until(lambda: not len(agent._loops))
+    await system.client.bus.listen(f"$JS.ACK.{DELIBERATIONS}.agent-DEV.>", hear)
+    await until(lambda: heard.count(b"+WPI") >= 2)
+    engine.gate.set()
+    await draining
+    assert (await system.client.outcome(asked.task_id)).status == "COMPLETED"

@@ -75,7 +75,7 @@ def _of(info: Any) -> st.SearchStrategy[Any]:
             return st.none()
         case inspect.AnyType():
             return _PLAIN
-    raise NotImplementedError(info)
+    raise TypeError(f"no strategy for values of {info}")
 
 
 def _text(info: inspect.StrType) -> st.SearchStrategy[str]:

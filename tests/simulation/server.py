@@ -204,7 +204,7 @@ class Server:
                 self._no_responders(reply)
                 return
         if verb not in _VERBS:
-            raise NotImplementedError(path)  # the product calls what is not played yet
+            raise LookupError(f"the product calls {path}, which this server does not play")
         if stream is None and verb != "STREAM.CREATE":
             self._fail(reply, Refused(10059, "stream not found"))
             return

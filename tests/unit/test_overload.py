@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.bus.retry_budget import MOST, PER_SECOND, SHARE, RetryBudget
-from actors.intake.admission import LONGEST_MS, STALE_MS, UNKNOWN_PACE_MS, Admission
+from actors.intake.admission import GONE_MS, LONGEST_MS, STALE_MS, UNKNOWN_PACE_MS, Admission
 from actors.intake.load import LoadMeter
 from actors.settings import Limits
 from schemas.load import CouncilLoad, Load
@@ -65,16 +65,27 @@ class TestAdmission:
         admission.learn(told(3, DEV=1), STALE_MS)  # another stream
         assert admission.backlog("DEV") == 1
 
-    def test_what_was_stored_in_a_stream_that_is_gone_does_not_count(self):
+    def test_what_was_stored_in_a_stream_that_is_gone_does_not_count_for_ever(self):
         admission = Admission(LIMITS)
         admission.learn(told(50, DEV=0), 0)
-        stored(admission, "DEV", 51)
-        admission.learn(told(1, DEV=0), STALE_MS)  # another stream
-        assert admission.backlog("DEV") == 0
-        for sequence in range(2, 20):
+        for sequence in range(51, 61):
             stored(admission, "DEV", sequence)
-            admission.learn(told(sequence, DEV=0), STALE_MS)
+        for now_ms in range(STALE_MS, STALE_MS + GONE_MS, 1_000):
+            admission.learn(told(1, DEV=0), now_ms)  # another stream
+            assert admission.refusal("DEV", now_ms) is not None
+        admission.learn(told(1, DEV=0), STALE_MS + GONE_MS)
         assert admission.backlog("DEV") == 0
+
+    def test_a_collector_that_lags_does_not_make_room(self):
+        admission = Admission(LIMITS)
+        admission.learn(told(50, DEV=0), 0)
+        for sequence in range(51, 61):
+            stored(admission, "DEV", sequence)
+        taken_over_ms = 2 * GONE_MS
+        admission.learn(told(10, DEV=0), taken_over_ms)
+        assert admission.backlog("DEV") == 10
+        admission.learn(told(60, DEV=10), taken_over_ms + GONE_MS - 1)
+        assert admission.backlog("DEV") == 10
 
     def test_those_refused_come_again_one_after_the_other(self):
         admission = Admission(LIMITS)
