@@ -34,7 +34,7 @@ class Actor(Protocol):
 
 def keep_running(
     tasks: TaskSet, failed: asyncio.Event, name: str, loop: Callable[[], Awaitable[None]]
-) -> None:
+) -> asyncio.Task[None]:
     """Run an actor's loop: anew after a bus error, while any other error fails the actor.
 
     Failing beats carrying on in an unknown state: the process ends and starts from the stream.
@@ -52,4 +52,4 @@ def keep_running(
             log.exception("loop=%s failed", name)
             failed.set()
 
-    tasks.spawn(run(), name)
+    return tasks.spawn(run(), name)

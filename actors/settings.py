@@ -11,6 +11,9 @@ from schemas.types import Name
 
 EngineName = Literal["vllm", "scripted"]
 LoadFormat = Literal["auto", "safetensors", "fastsafetensors", "runai_streamer", "dummy"]
+LONGEST_TIMEOUT_S = 3_600.0
+"""No deliberation may take longer, however it is configured."""
+
 Durability = Literal["fast", "safe", "cluster"]
 Positive = Annotated[int, Meta(ge=1)]
 
@@ -73,7 +76,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_waiting: Positive = 10_000
     max_backlog: Positive = 10_000
     backlog_of: dict[Name, Positive] = {}
-    max_timeout_seconds: Annotated[float, Meta(gt=0, le=3600)] = 3600.0
+    max_timeout_seconds: Annotated[float, Meta(gt=0, le=LONGEST_TIMEOUT_S)] = LONGEST_TIMEOUT_S
 
 
 class PoolSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -85,6 +85,7 @@ class Council(Struct, frozen=True, kw_only=True, omit_defaults=True):
     description: Paragraph = ""
     created_at_ms: EpochMs = 0
     deleted: bool = False
+    deleted_at_ms: EpochMs = 0
     members: tuple[Member, ...] = ()
     departed: tuple[Departed, ...] = ()
 

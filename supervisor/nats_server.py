@@ -19,7 +19,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +38,10 @@ LOOPBACK: Final = "127.0.0.1"
 CLOSED_CLIENTS: Final = 100
 """The server remembers so many connections that are over. It would remember 10,000, and our look at
 its health is a new connection each second: it would grow by more than a MiB an hour."""
+
+FEW_CORES: Final = 2
+"""With so many cores or fewer the server keeps to one: changing threads for every message is up to
+a third of what it takes, and the actors need the other (tests/bench/results/PROFILE.md)."""
 
 LONGEST_GREETING: Final = 65_536
 """INFO of a standalone server is about 500 bytes; who sends more is no nats-server of ours."""
@@ -109,11 +113,17 @@ def child(server: EmbeddedServer, login: BusSettings, directory: Path) -> ChildS
     return ChildSpec(
         id=CHILD,
         argv=(binary(), "-c", str(file)),
+        env=environment(os.cpu_count() or 1, os.environ),
         ready=answers_here,
         health=answers_here,
         gate=True,
         dies_with_parent=True,
     )
+
+
+def environment(cores: int, outer: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what a server on so many cores is told by its environment, unless that is said."""
+    return {"GOMAXPROCS": "1"} if cores <= FEW_CORES and "GOMAXPROCS" not in outer else {}
 
 
 def configuration(server: EmbeddedServer, login: BusSettings, directory: Path) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 
 from actors.actor import keep_running
+from actors.agents import queues
 from actors.agents.floor import Floor
 from actors.agents.rounds import Rounds, stored_round
 from actors.agents.slots import Slots
@@ -37,6 +38,7 @@ from subjects.streams import ACK_WAIT_S, agent_consumer, backoff_s
 log = logging.getLogger(__name__)
 
 CHECK_S = 1.0
+LOOK_S = 30.0
 DRAIN_S = 5.0
 
 
@@ -64,7 +66,7 @@ class Agent:
         self._clock = clock
         self._slots = Slots(settings.max_concurrency)
         self._councils = CouncilDirectory(bus, self._join_queues)
-        self._queues: set[str] = set()
+        self._queues: dict[str, asyncio.Task[None]] = {}
         self._held: dict[Delivery, None] = {}
         self._suspects = Suspects()
         self._floor = Floor()
@@ -136,24 +138,31 @@ class Agent:
     async def _take_queues(self) -> None:
         await self._councils.start()
         self._join_queues()
+        keep_running(self._loops, self.failed, "queues", self._watch_queues)
 
     async def _leave_queues(self) -> None:
         await self._councils.drain()
 
+    def _wanted_queues(self) -> frozenset[str]:
+        asked = self._councils.asked(self._clock())
+        return queues.wanted(self._settings.queues, self._named_queues, asked)
+
     def _join_queues(self) -> None:
-        """Serve every queue that is ours by name, and with `*` those that are nobody's."""
-        wanted = {queue for queue in self._settings.queues if queue != "*"}
-        if "*" in self._settings.queues:
-            for council in self._councils.all():
-                found = {seat.queue or council.role for seat in council.seats}
-                wanted |= {queue for queue in found if not names.is_seat_queue(queue)}
-            wanted -= self._named_queues - set(self._settings.queues)
-        for queue in sorted(wanted - self._queues):
+        for queue in sorted(self._wanted_queues() - self._queues.keys()):
             self._take(queue)
 
     def _take(self, queue: str) -> None:
-        self._queues.add(queue)
-        keep_running(self._loops, self.failed, f"queue {queue}", partial(self._serve, queue))
+        serving = partial(self._serve, queue)
+        self._queues[queue] = keep_running(self._loops, self.failed, f"queue {queue}", serving)
+
+    async def _watch_queues(self) -> None:
+        """Leave the queues of councils that were deleted so long ago that nobody can ask them."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for queue in self._queues.keys() - self._wanted_queues():
+                serving = self._queues.pop(queue)
+                serving.cancel()
+                await asyncio.wait((serving,))
 
     async def _puller(self, queue: str) -> Puller:
         return await self._bus.pull(agent_consumer(queue))

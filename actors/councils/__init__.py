@@ -1,9 +1,10 @@
 """The councils as every actor sees them: a cache in step with what is stored."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from actors.bus import Bus, Headers, Message, Record, Subscription
+from actors.settings import LONGEST_TIMEOUT_S
 from schemas.codec import encode, read
 from schemas.council import Council
 from schemas.errors import BadMessage
@@ -11,6 +12,16 @@ from subjects import names
 from subjects.streams import COUNCILS
 
 log = logging.getLogger(__name__)
+
+STILL_ASKED_S = LONGEST_TIMEOUT_S + 60.0
+"""After a council was deleted, what was opened before it, or by a dispatcher that had not heard of
+it yet, asks its seats so long at most."""
+
+
+def queues_of(councils: Iterable[Council]) -> frozenset[str]:
+    """Every queue that agents serve for these councils: not those of seats that joined."""
+    found = {seat.queue_in(council.role) for council in councils for seat in council.seats}
+    return frozenset(queue for queue in found if not names.is_seat_queue(queue))
 
 
 class CouncilDirectory:
@@ -96,6 +107,12 @@ class CouncilDirectory:
     def known(self) -> tuple[Council, ...]:
         """Every council known, deleted ones included."""
         return tuple(council for _, council in self._known.values())
+
+    def asked(self, now_ms: int) -> tuple[Council, ...]:
+        """Every council that is there, or was so lately that a deliberation may still ask it."""
+        lately_ms = now_ms - int(STILL_ASKED_S * 1_000)
+        known = self.known()
+        return tuple(each for each in known if not each.deleted or each.deleted_at_ms > lately_ms)
 
     def all(self) -> tuple[Council, ...]:
         """Every council known, by role."""

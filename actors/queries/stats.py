@@ -80,7 +80,10 @@ class Window:
     def _forget_oldest(self) -> None:
         _, facts = self._entries.popleft()
         self._whole.remove(facts)
-        self._councils[facts.role].remove(facts)
+        tally = self._councils[facts.role]
+        tally.remove(facts)
+        if not any(tally.sums[status] for status in FINAL_STATUSES):
+            del self._councils[facts.role]
 
     def stats(
         self,
@@ -103,7 +106,6 @@ class Window:
             councils=tuple(
                 _council(role, tally)
                 for role, tally in sorted(self._councils.items())
-                if any(tally.sums[status] for status in FINAL_STATUSES)
             ),
             agents=tuple(agents),
             responses_refused=dict(refused or {}),

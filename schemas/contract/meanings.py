@@ -113,6 +113,7 @@ FIELDS: Mapping[str, str] = {
     "deadline_ms": "when it will be over at the latest",
     "degraded": "a seat was not heard at all",
     "deleted": "it is gone, and its role is free again: a council of that role can be made anew",
+    "deleted_at_ms": "when it was deleted; 0 while it is there",
     "departed": "seats that were given up while something was still asked of them",
     "deliberations": "newest first",
     "died_at_ms": "when it was given up",

@@ -143,11 +143,3 @@ async def test_councils_outlive_their_registry(council: System):
     await council.crash(registry)
     await council.add("registry", "registry-2")
     assert "CHEF" in await roles(council)
-
-
-async def test_a_deliberation_goes_on_though_its_council_is_deleted(system: System):
-    await system.core()
-    accepted = await system.client.ask("QA")
-    await system.client.call(names.COUNCIL_DELETE, {"role": "QA"})
-    await system.agent(Talking(), queues=("QA",))
-    assert (await system.client.outcome(accepted.task_id)).status == "COMPLETED"

@@ -10,6 +10,7 @@ and floor (`tests/bench/beside_floor.py`) take turns.
 """
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from tests.bench.beside_floor import (
@@ -31,7 +32,9 @@ BUDGET_S = 300.0
 """No further repeat is begun that would hardly end within this."""
 
 RATES = (50, 100, 200, 400, 600, 800, 1_100, 1_500, 2_000, 2_700)
-OPEN = (1, 64, 256)
+OPEN = {1: 1, 64: 2, 256: 4}
+"""Deliberations under way, and how often in each repeat: a p99 wants many samples."""
+
 MEASURED_S, WARM_UP_S = 2.5, 1.0
 FILLED_S = 1.5 * SEAT_MS / 1_000
 """The warm-up of slow seats: so long, and as many are under way as will be."""
@@ -73,10 +76,10 @@ async def measure(options: Options) -> Result:
     async with beside_floor() as rig:
         for repeat in repeats:
             ladders.append(await _climb(rig, samples, rates, repeat))
-            for count in OPEN:
-                for kind in COMPARED:
-                    times = await rig.send(_slow(kind, count, repeat, quick=options.quick))
-                    samples.setdefault((f"{count} open", kind), []).append(times)
+            for count, turns in OPEN.items():
+                for turn, kind in product(range(1 if options.quick else turns), COMPARED):
+                    block = _slow(kind, count, turns * repeat + turn, quick=options.quick)
+                    samples.setdefault((f"{count} open", kind), []).append(await rig.send(block))
     return _summed_up(samples, ladders)
 
 

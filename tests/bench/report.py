@@ -23,6 +23,10 @@ REPORT = "REPORT.md"
 ORDER = {bench.name: place for place, bench in enumerate(BENCHES)}
 
 
+BUSY = frozenset(("load_average", "stolen_s"))
+"""What of the hardware tells how busy it was with other things."""
+
+
 class Kept(Struct, frozen=True, kw_only=True):
     """A result as `measuring.report` keeps it."""
 
@@ -40,7 +44,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     @property
     def machine(self) -> str:
         """Where it ran and with what, but for how busy the machine was."""
-        where = {name: said for name, said in self.hardware.items() if name != "load_average"}
+        where = {name: said for name, said in self.hardware.items() if name not in BUSY}
         parts = [f"{name.replace('_', ' ')} {said}" for name, said in where.items() if said]
         return "; ".join((", ".join(parts), ", ".join(map(" ".join, self.versions.items()))))
 
@@ -114,7 +118,11 @@ def _section(kept: Kept, machine: str, image: str | None) -> Iterator[str]:
     for note in kept.notes:
         yield f"- {note}"
     load = ", ".join(map(str, kept.hardware.get("load_average", ())))
-    yield f"- `{kept.command}`, {kept.at}, machine {machine}, load average before {load or '?'}\n"
+    stolen = kept.hardware.get("stolen_s")
+    busy = f"load average before {load or '?'}"
+    if stolen is not None:
+        busy += f", stolen by its host meanwhile {stolen:.1f} s of processor time"
+    yield f"- `{kept.command}`, {kept.at}, machine {machine}, {busy}\n"
     if image:
         yield f"![{kept.bench}]({image})\n"
 

@@ -57,6 +57,7 @@ def test_a_section_names_question_notes_command_and_machine(written):
     assert "- Nothing was chucked.\n" in written
     assert "- `python tests/bench/run.py" in written
     assert "machine A" in written
+    assert "s of processor time" in written
     assert f"- **A**: cpu {hardware()['cpu']}" in written
     assert "nats-server 2." in written
 

@@ -46,6 +46,12 @@ async def connect(settled, login=ANYBODY):
     return await nats_bus.connect(BusSettings(url=nats_server.url(settled), **known), "test")
 
 
+async def monitored(settled, page):
+    url = f"http://127.0.0.1:{settled.http_port}/{page}"
+    with await asyncio.to_thread(urllib.request.urlopen, url) as told:
+        return json.load(told)
+
+
 async def test_it_comes_back_on_the_same_port_with_its_data_after_a_kill(tmp_path):
     async with serving(tmp_path) as (settled, supervisor):
         bus = await connect(settled)
@@ -108,10 +114,24 @@ async def test_it_remembers_no_more_than_the_last_connections_that_are_over(tmp_
     async with serving(tmp_path) as (settled, _):
         for _ in range(nats_server.CLOSED_CLIENTS + 20):
             assert await nats_server.answers(settled.host, settled.port, ANYBODY, 2.0)
-        page = f"http://127.0.0.1:{settled.http_port}/connz?state=closed&limit=1000"
-        told = await asyncio.to_thread(urllib.request.urlopen, page)
-        with told:
-            assert json.load(told)["total"] == nats_server.CLOSED_CLIENTS
+        told = await monitored(settled, "connz?state=closed&limit=1000")
+        assert told["total"] == nats_server.CLOSED_CLIENTS
+
+
+@pytest.mark.parametrize(("told", "used"), [(None, 1), ("3", 3)])
+async def test_on_few_cores_it_keeps_to_one_unless_it_is_told_otherwise(
+    tmp_path, monkeypatch, told, used
+):
+    monkeypatch.setattr(os, "cpu_count", lambda: nats_server.FEW_CORES)
+    monkeypatch.delenv("GOMAXPROCS", raising=False)
+    if told is not None:
+        monkeypatch.setenv("GOMAXPROCS", told)
+    async with serving(tmp_path) as (settled, _):
+        assert (await monitored(settled, "varz"))["gomaxprocs"] == used
+
+
+def test_on_many_cores_it_is_left_to_find_out_itself():
+    assert nats_server.environment(nats_server.FEW_CORES + 1, {}) == {}
 
 
 async def test_something_else_on_the_port_is_not_taken_for_a_server():

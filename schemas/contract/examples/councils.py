@@ -71,7 +71,7 @@ EXAMPLES = (
     reply(names.COUNCIL_CREATE, COUNCIL),
     reply(
         names.COUNCIL_DELETE,
-        Council(role=_ROLE, seats=_SEATS, created_at_ms=NOW, deleted=True),
+        Council(role=_ROLE, seats=_SEATS, created_at_ms=NOW, deleted=True, deleted_at_ms=NOW),
         "deleted",
     ),
     reply(names.COUNCIL_LIST, CouncilList(councils=(COUNCIL,), total=1)),
