@@ -4,7 +4,8 @@ Follows `deliberation.opened.*`, `deliberation.round.*`, `agent.response.*` and
 `deliberation.outcome.*.*` in stream order. After a crash it reads on from a checkpoint, or without
 one from the longest allowed deadline ago; deadlines come from the stored openings and hold even if
 no agent ever answers. What is older and still open, after an outage longer than that, is ended
-then. Rounds and outcome are compare-and-sets, so a second collector is a harmless hot standby.
+then. Rounds and outcome are compare-and-sets, so a second collector is a harmless hot standby;
+`standby.py` keeps it from doing in vain what the first does.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from actors.deliberations.leftovers import end_leftovers
 from actors.deliberations.ongoing import Ongoing
 from actors.deliberations.past import Beginning, Past, beginning
 from actors.deliberations.rounds import decide
+from actors.deliberations.standby import Standby
 from actors.deliberations.wakings import Wakings
 from actors.intake.load import TELL_S
 from actors.service import Service
@@ -68,6 +70,7 @@ class Collector:
         self._told = 0
         """The sequence up to which the last checkpoint went."""
         self._room = asyncio.Semaphore(MAX_DECIDING)
+        self._standby = Standby()
         self._deciding: set[str] = set()
         """Tasks whose decision is being stored and has not come back by the stream."""
         self._loops = TaskSet("collector loops")
@@ -111,6 +114,7 @@ class Collector:
         self._caught_up.clear()
         self._is_whole = False
         self._deciding.clear()
+        self._standby.clear()
         self._wakings.clear()
         self._ongoing.clear()
         self._begun = begun = await beginning(self._bus, oldest_ms)
@@ -148,6 +152,7 @@ class Collector:
             self._forget(task_id)
         elif record.subject.startswith("deliberation.round."):
             self._deciding.discard(task_id)
+            self._standby.forget(task_id)
         if task_id in self._ongoing.states and self._caught_up.is_set():
             self._judge(task_id)
 
@@ -164,6 +169,7 @@ class Collector:
 
     def _forget(self, task_id: str) -> None:
         self._ongoing.forget(task_id)
+        self._standby.forget(task_id)
         self._deciding.discard(task_id)
         self._wakings.forget(task_id)
 
@@ -171,17 +177,20 @@ class Collector:
         state = self._ongoing.states[task_id]
         if task_id in self._deciding:
             return
-        decision = decide(state, self._clock())
-        if isinstance(decision.command, Conclude):
+        now_ms = self._clock()
+        decision = decide(state, now_ms)
+        if decision.command is None:
+            self._wakings.set(task_id, decision.look_again_ms)
+        elif (until_ms := self._standby.until(task_id, now_ms)) is not None:
+            self._wakings.set(task_id, until_ms)
+        elif isinstance(decision.command, Conclude):
             self._deciding.add(task_id)
             self._work.spawn(self._conclude(state, decision.command), "conclude")
-        elif isinstance(decision.command, OpenRound):
+        else:
             self._deciding.add(task_id)
             # Taken with the state: a further round may be read before the task has its turn.
             after = self._ongoing.round_sequence.get(task_id, 0)
             self._work.spawn(self._open_round(state, decision.command, after), "open round")
-        else:
-            self._wakings.set(task_id, decision.look_again_ms)
 
     async def _conclude(self, state: State, verdict: Conclude) -> None:
         task_id = state.opened.task_id
@@ -217,6 +226,7 @@ class Collector:
             await self._bus.store(subject, body, once=once, after=after)
         except Conflict:
             log.debug("somebody else decided task_id=%s", task_id)
+            self._standby.lost()
             if subject.startswith("deliberation.outcome."):
                 self._forget(task_id)  # the outcome may lie before what was read of the task
             return False
@@ -225,6 +235,7 @@ class Collector:
             self._deciding.discard(task_id)
             self._wakings.set(task_id, self._clock() + int(RETRY_S * 1000))
             return False
+        self._standby.won()
         return True
 
     async def _keep_checkpoints(self) -> None:

@@ -113,8 +113,8 @@ def _ngrams(said: Words) -> Multiset:
     distinct = frozenset(ngrams)
     if len(distinct) == len(ngrams):
         return distinct
-    counted = Counter(ngrams).items()
-    return distinct.union((ngram, nth) for ngram, count in counted for nth in range(1, count))
+    again = ((ngram, count) for ngram, count in Counter(ngrams).items() if count > 1)
+    return distinct.union((ngram, nth) for ngram, count in again for nth in range(1, count))
 
 
 def agreement(contents: Sequence[Words]) -> tuple[float, ...]:
@@ -157,6 +157,5 @@ def relevance(contents: Sequence[Words], task: str) -> float:
     if not asked or not contents:
         return 0.0
     full = min(len(asked), RELEVANT_WORDS)
-    return sum(min(len(asked & content_words(said)) / full, 1.0) for said in contents) / len(
-        contents
-    )
+    taken_up = (min(len(asked.intersection(said)) / full, 1.0) for said in contents)
+    return sum(taken_up) / len(contents)

@@ -103,10 +103,7 @@ class Window:
             cancelled=sums["CANCELLED"],
             duration=_latency(self._whole),
             usage=_usage(sums),
-            councils=tuple(
-                _council(role, tally)
-                for role, tally in sorted(self._councils.items())
-            ),
+            councils=tuple(_council(role, tally) for role, tally in sorted(self._councils.items())),
             agents=tuple(agents),
             responses_refused=dict(refused or {}),
         )

@@ -1,11 +1,11 @@
-"""A second collector that lags behind the first does no harm."""
+"""A second collector does no harm, hardly any work in vain, and takes over."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
-from actors.bus import Record
-from actors.bus.nats_bus import connect
+from actors.bus import Conflict, Record, Stored
+from actors.bus.nats_bus import NatsBus, connect
 from actors.clock import now_ms
 from actors.councils.defaults import default_councils
 from actors.deliberations.collector import Collector
@@ -14,6 +14,7 @@ from schemas.codec import encode
 from schemas.deliberation import DeliberationRequest, Opened, RoundOpened
 from subjects import names
 from subjects.streams import DELIBERATIONS
+from tests.actors.running import started
 from tests.harness.system import System
 
 REQUEST = DeliberationRequest(
@@ -70,3 +71,43 @@ async def test_a_round_that_another_opened_meanwhile_is_not_opened_again(
     assert (await system.client.outcome("t-1")).status == "COMPLETED"
     rounds = await system.client.bus.scan(DELIBERATIONS, names.round_opened("t-1"))
     assert [each.body for each in rounds] == [encode(second)]
+
+
+class Attempts:
+    """Counts what a collector stores, and how often another was first."""
+
+    def __init__(self, bus: NatsBus) -> None:
+        self.made = self.lost = 0
+        self._store = bus.store
+
+    async def store(self, *args: Any, **options: Any) -> Stored:
+        self.made += 1
+        try:
+            return await self._store(*args, **options)
+        except Conflict:
+            self.lost += 1
+            raise
+
+
+async def test_of_two_collectors_one_lets_the_other_decide_until_that_is_gone(
+    system: System, monkeypatch
+):
+    await system.core()
+    await system.agent()
+    first = await started(system, "collector")
+    second = await system.add("collector", "collector-2")
+    attempts = {}
+    for each in (first, second):
+        attempts[each] = Attempts(each._bus)
+        monkeypatch.setattr(each._bus, "store", attempts[each].store)
+    for _ in range(50):
+        await system.client.outcome((await system.client.ask()).task_id)
+    lost = sum(each.lost for each in attempts.values())
+    assert lost < 25  # without that it is each of the 50
+    active = max(attempts, key=lambda each: attempts[each].made - attempts[each].lost)
+    await system.crash(active)
+    (other,) = attempts.keys() - {active}
+    before = attempts[other].made
+    for _ in range(3):
+        assert (await system.client.outcome((await system.client.ask()).task_id)).heard == 3
+    assert attempts[other].made == before + 3

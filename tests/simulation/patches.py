@@ -21,6 +21,10 @@ from tests.simulation.processes import SimulatedProcess
 CHECKPOINT_S = 0.1
 """Faults come in seconds here: with the product's own pace few would meet a checkpoint."""
 
+LOST_IN_A_ROW = 1
+"""Few deliberations are asked for in a run: with the product's own patience no collector would
+stand by."""
+
 
 @contextmanager
 def simulated() -> Iterator[None]:
@@ -32,6 +36,7 @@ def simulated() -> Iterator[None]:
     replaced = {
         "actors.clock.time_ns": _wall_ns,
         "actors.deliberations.checkpoint.EVERY_S": CHECKPOINT_S,
+        "actors.deliberations.standby.LOST_IN_A_ROW": LOST_IN_A_ROW,
         "actors.bus.nats_bus.connect": _connect,
         "actors.bus.nats_follow.uuid4": _uuid4,
         "secrets.token_hex": _token_hex,
