@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib.util
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -29,12 +29,25 @@ async def with_engine(load: Load, tag: str) -> AsyncIterator[Scene]:
         yield scene
 
 
-async def kill_named(scene: Scene, name: str) -> None:
+def _is_replica(process: psutil.Process) -> bool:
+    return "ray::Replica" in process.name()
+
+
+def _is_raylet(process: psutil.Process) -> bool:
+    return "raylet" in process.name()
+
+
+def _is_engine(process: psutil.Process) -> bool:
+    """By how it was started as well: where its name cannot be set, vLLM goes on without."""
+    return "VLLM::EngineCor" in process.name() or "multiprocessing.spawn" in str(process.cmdline())
+
+
+async def kill_one(scene: Scene, is_it: Callable[[psutil.Process], bool]) -> None:
     """A process of the pool dies; who is above it notices, and all is placed anew."""
-    victim = await _named(scene, name)
+    victim = await _found(scene, is_it)
     async with scene.recovering(BACK_S):
         await scene.kill_process(victim)
-        while (again := _find(scene, name)) is None or again == victim:
+        while (again := _find(scene, is_it)) is None or again == victim:
             await asyncio.sleep(0.1)
         await scene.back(POOL)
         await scene.ledger.flows()
@@ -48,32 +61,32 @@ async def kill_driver(scene: Scene) -> None:
         await scene.ledger.flows()
 
 
-async def _named(scene: Scene, name: str) -> psutil.Process:
-    while (found := _find(scene, name)) is None:
+async def _found(scene: Scene, is_it: Callable[[psutil.Process], bool]) -> psutil.Process:
+    while (found := _find(scene, is_it)) is None:
         await asyncio.sleep(0.1)
     return found
 
 
-def _find(scene: Scene, name: str) -> psutil.Process | None:
+def _find(scene: Scene, is_it: Callable[[psutil.Process], bool]) -> psutil.Process | None:
     pid = scene.system.pid(POOL)
     driver = living(pid) if pid is not None else None
     try:
         family = driver.children(recursive=True) if driver is not None else []
-        named = [each for each in family if name in each.name()]
+        found = [each for each in family if is_it(each)]
     except psutil.Error:
         return None  # it is going
-    return living(named[0].pid) if named else None
+    return living(found[0].pid) if found else None
 
 
 def _missing() -> str:
     return "" if importlib.util.find_spec("vllm") else "the engine is not installed"
 
 
-def _row(number: int, whose: str, name: str) -> Row:
+def _row(number: int, whose: str, is_it: Callable[[psutil.Process], bool]) -> Row:
     return Row(
         id=f"E{number}",
         fault=f"kill -9 of {whose}",
-        inject=partial(kill_named, name=name),
+        inject=partial(kill_one, is_it=is_it),
         stage=with_engine,
         weight=0.02,
         missing=_missing,
@@ -82,9 +95,9 @@ def _row(number: int, whose: str, name: str) -> Row:
 
 
 ROWS = (
-    _row(1, "the agent that Ray placed", "ray::Replica"),
-    _row(2, "its vLLM engine's own process", "VLLM::EngineCor"),
-    _row(3, "Ray's raylet", "raylet"),
+    _row(1, "the agent that Ray placed", _is_replica),
+    _row(2, "its vLLM engine's own process", _is_engine),
+    _row(3, "Ray's raylet", _is_raylet),
     Row(
         id="E4",
         fault="kill -9 of the pool's driver",
