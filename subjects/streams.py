@@ -63,8 +63,6 @@ class ConsumerSpec(Struct, frozen=True, kw_only=True):
     max_deliver: int = MAX_DELIVERIES
     max_ack_pending: int = 8_192
     start_after: int = 0
-    idle_s: float = 0.0
-    """The server removes it when nobody has pulled from it for so long; 0: never."""
 
 
 def streams(max_age_s: float, max_bytes: int, replicas: int) -> tuple[StreamSpec, ...]:

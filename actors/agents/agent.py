@@ -21,7 +21,7 @@ from actors.agents.suspects import Suspects, put_back
 from actors.agents.turn import Turn
 from actors.bus import Bus, BusError, Delivery, Message, Puller, Subscription
 from actors.clock import now_ms
-from actors.councils import CouncilDirectory
+from actors.councils import CouncilDirectory, is_past
 from actors.dead_letters import give_up
 from actors.deliberations import history
 from actors.engines.engine import Engine, EngineDead
@@ -67,6 +67,8 @@ class Agent:
         self._slots = Slots(settings.max_concurrency)
         self._councils = CouncilDirectory(bus, self._join_queues)
         self._queues: dict[str, asyncio.Task[None]] = {}
+        self._wanted_ms: dict[str, int] = {}
+        """When each of them was last a queue of a council that may be asked."""
         self._held: dict[Delivery, None] = {}
         self._suspects = Suspects()
         self._floor = Floor()
@@ -143,26 +145,29 @@ class Agent:
     async def _leave_queues(self) -> None:
         await self._councils.drain()
 
-    def _wanted_queues(self) -> frozenset[str]:
-        asked = self._councils.asked(self._clock())
-        return queues.wanted(self._settings.queues, self._named_queues, asked)
-
     def _join_queues(self) -> None:
-        for queue in sorted(self._wanted_queues() - self._queues.keys()):
-            self._take(queue)
+        now_ms = self._clock()
+        asked = self._councils.asked(now_ms)
+        for queue in sorted(queues.wanted(self._settings.queues, self._named_queues, asked)):
+            self._wanted_ms[queue] = now_ms
+            if queue not in self._queues:
+                self._take(queue)
 
     def _take(self, queue: str) -> None:
         serving = partial(self._serve, queue)
         self._queues[queue] = keep_running(self._loops, self.failed, f"queue {queue}", serving)
 
     async def _watch_queues(self) -> None:
-        """Leave the queues of councils that were deleted so long ago that nobody can ask them."""
+        """Join what was missed while the link was down, and leave what nobody can ask any more."""
         while True:
             await asyncio.sleep(LOOK_S)
-            for queue in self._queues.keys() - self._wanted_queues():
-                serving = self._queues.pop(queue)
-                serving.cancel()
-                await asyncio.wait((serving,))
+            await self._councils.refresh()
+            self._join_queues()
+            now_ms = self._clock()
+            for queue, wanted_ms in tuple(self._wanted_ms.items()):
+                if is_past(wanted_ms, now_ms):
+                    del self._wanted_ms[queue]
+                    self._queues.pop(queue).cancel()
 
     async def _puller(self, queue: str) -> Puller:
         return await self._bus.pull(agent_consumer(queue))

@@ -189,7 +189,7 @@ class Bus(Protocol):
         """As `pull`, of a consumer that somebody else makes and removes. Raises Unavailable."""
 
     async def make_consumer(self, consumer: ConsumerSpec) -> None:
-        """Make a durable consumer for others to pull from, or change it. Raises BusError."""
+        """Make a durable consumer for others to pull from. Raises BusError."""
 
     async def remove_consumer(self, stream: str, consumer: str) -> None:
         """Remove a durable consumer, if there is one. Raises BusError."""

@@ -177,7 +177,6 @@ def durable_config(spec: ConsumerSpec) -> dict[str, Any]:
         "max_deliver": spec.max_deliver,
         "max_ack_pending": spec.max_ack_pending,
         "max_waiting": 512,
-        "inactive_threshold": int(spec.idle_s * _SECOND),
         "filter_subjects": spec.filters,
         "replay_policy": "instant",
         **(backoff if spec.backoff_s else {}),

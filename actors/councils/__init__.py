@@ -14,14 +14,19 @@ from subjects.streams import COUNCILS
 log = logging.getLogger(__name__)
 
 STILL_ASKED_S = LONGEST_TIMEOUT_S + 60.0
-"""After a council was deleted, what was opened before it, or by a dispatcher that had not heard of
-it yet, asks its seats so long at most."""
+"""After a council was deleted or changed, what was opened before it, or by a dispatcher that had
+not heard of it yet, asks its seats so long at most."""
 
 
 def queues_of(councils: Iterable[Council]) -> frozenset[str]:
     """Every queue that agents serve for these councils: not those of seats that joined."""
     found = {seat.queue_in(council.role) for council in councils for seat in council.seats}
     return frozenset(queue for queue in found if not names.is_seat_queue(queue))
+
+
+def is_past(left_ms: int, now_ms: int) -> bool:
+    """Whether nothing can be asked any more of what was left then; both epoch ms."""
+    return left_ms + STILL_ASKED_S * 1_000 < now_ms
 
 
 class CouncilDirectory:
@@ -110,9 +115,10 @@ class CouncilDirectory:
 
     def asked(self, now_ms: int) -> tuple[Council, ...]:
         """Every council that is there, or was so lately that a deliberation may still ask it."""
-        lately_ms = now_ms - int(STILL_ASKED_S * 1_000)
         known = self.known()
-        return tuple(each for each in known if not each.deleted or each.deleted_at_ms > lately_ms)
+        return tuple(
+            each for each in known if not each.deleted or not is_past(each.deleted_at_ms, now_ms)
+        )
 
     def all(self) -> tuple[Council, ...]:
         """Every council known, by role."""

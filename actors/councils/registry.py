@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from actors.bus import Bus, Conflict
 from actors.clock import now_ms
-from actors.councils import STILL_ASKED_S, CouncilDirectory, membership, queues_of
+from actors.councils import CouncilDirectory, membership
 from actors.councils.defaults import default_councils
 from actors.councils.members import Members
 from actors.service import Service
@@ -30,7 +30,6 @@ from schemas.council import (
 )
 from schemas.errors import Refused
 from subjects import names
-from subjects.streams import agent_consumer
 
 
 class Registry:
@@ -98,8 +97,6 @@ class Registry:
             created_at_ms=self._clock(),
             departed=present.departed if present is not None else (),
         )
-        if present is not None:
-            await self._hold(council)
         await self._store(council, sequence)
         return membership.shown(council)
 
@@ -125,25 +122,9 @@ class Registry:
         gone = replace(present, deleted=True, deleted_at_ms=now_ms)
         for each in departed:
             gone = membership.unseated(gone, each)
-        await self._let_go(present)
         await self._store(gone, sequence)
         await self._members.cease(departed)
         return replace(membership.shown(present), deleted=True, deleted_at_ms=now_ms)
-
-    async def _let_go(self, gone: Council) -> None:
-        """Have the server remove the consumers of a council's queues when nobody pulls any more.
-
-        Agents do so as long as it may be asked; who needs the queue later makes it anew.
-        """
-        others = (each for each in self._councils.all() if each.role != gone.role)
-        for queue in queues_of([gone]) - queues_of(others):
-            spec = replace(agent_consumer(queue), idle_s=STILL_ASKED_S)
-            await self._bus.make_consumer(spec)
-
-    async def _hold(self, council: Council) -> None:
-        """Undo `_let_go` for a council that is made anew: agents may still be pulling."""
-        for queue in queues_of([council]):
-            await self._bus.make_consumer(agent_consumer(queue))
 
     async def _present(self, role: str) -> tuple[int, Council]:
         sequence, council = await self._councils.present(role)

@@ -181,7 +181,7 @@ class Collector:
         decision = decide(state, now_ms)
         if decision.command is None:
             self._wakings.set(task_id, decision.look_again_ms)
-        elif (until_ms := self._standby.until(task_id, now_ms)) is not None:
+        elif (until_ms := self._stands_by(state, now_ms)) is not None:
             self._wakings.set(task_id, until_ms)
         elif isinstance(decision.command, Conclude):
             self._deciding.add(task_id)
@@ -191,6 +191,9 @@ class Collector:
             # Taken with the state: a further round may be read before the task has its turn.
             after = self._ongoing.round_sequence.get(task_id, 0)
             self._work.spawn(self._open_round(state, decision.command, after), "open round")
+
+    def _stands_by(self, state: State, now_ms: int) -> int | None:
+        return self._standby.until(state.opened.task_id, now_ms, state.opened.deadline_ms)
 
     async def _conclude(self, state: State, verdict: Conclude) -> None:
         task_id = state.opened.task_id

@@ -28,9 +28,12 @@ class Standby:
         """A decision of ours was the first."""
         self._lost = 0
 
-    def until(self, task_id: str, now_ms: int) -> int | None:
-        """When to look at a task again that could be decided now; None: decide it."""
-        if self._lost < LOST_IN_A_ROW:
+    def until(self, task_id: str, now_ms: int, deadline_ms: int) -> int | None:
+        """When to look at a task again that could be decided now; None: decide it.
+
+        Short of its deadline nobody waits: what is complete now would then count as too late.
+        """
+        if self._lost < LOST_IN_A_ROW or now_ms + PATIENCE_MS >= deadline_ms > now_ms:
             return None
         until_ms = self._until_ms.setdefault(task_id, now_ms + PATIENCE_MS)
         return until_ms if now_ms < until_ms else None

@@ -144,11 +144,10 @@ def hardware() -> dict[str, Any]:
         "real_time": hasattr(os, "sched_getscheduler")
         and os.sched_getscheduler(0) != os.SCHED_OTHER,
         "load_average": [round(load, 2) for load in os.getloadavg()],
-        "stolen_s": _stolen_s(),
     }
 
 
-def _stolen_s() -> float:
+def stolen_s() -> float:
     """Processor time that the host of a virtual machine gave to others; Linux alone tells it."""
     return round(getattr(psutil.cpu_times(), "steal", 0.0), 2)
 
@@ -197,12 +196,16 @@ def text(value: Any) -> str:
 
 
 def report(
-    result: Result, options: Options, before: Mapping[str, Any], folder: Path = RESULTS
+    result: Result,
+    options: Options,
+    before: Mapping[str, Any],
+    stolen_before_s: float,
+    folder: Path = RESULTS,
 ) -> Path:
     """Print a result and keep it as JSON; a quick one is kept apart.
 
-    `before` is the hardware as it was when the benchmark began; what the host stole of it since
-    is kept with it.
+    `before` is the hardware as it was when the benchmark began, `stolen_before_s` what its host had
+    stolen of it by then.
     """
     print(f"\n{result.question}\n\n{table(result.rows)}\n")
     for line in (*result.bars, *result.notes):
@@ -211,7 +214,7 @@ def report(
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join(("python", "tests/bench/run.py", *sys.argv[1:])),
         "versions": versions(),
-        "hardware": {**before, "stolen_s": round(_stolen_s() - before["stolen_s"], 2)},
+        "hardware": {**before, "stolen_s": round(stolen_s() - stolen_before_s, 2)},
         "options": options,
         **msgspec.structs.asdict(result),
         "bars": [{**msgspec.structs.asdict(bar), "met": bar.met} for bar in result.bars],

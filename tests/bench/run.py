@@ -59,14 +59,14 @@ def main() -> int:
     names = arguments.names or [each.name for each in BENCHES if options.full or not each.full]
     failed = missed = 0
     for name in names:
-        before = measuring.hardware()
+        before, stolen_before_s = measuring.hardware(), measuring.stolen_s()
         try:
             result = _run(BY_NAME[name], options)
         except Exception:
             log.exception("benchmark %s failed", name)
             failed += 1
             continue
-        measuring.report(result, options, before, arguments.into)
+        measuring.report(result, options, before, stolen_before_s, arguments.into)
         missed += sum(not bar.met for bar in result.bars)
     return int(failed > 0 or (missed > 0 and not arguments.report))
 

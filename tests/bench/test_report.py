@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import plots, report
-from tests.bench.measuring import Bar, Options, Plot, Result, hardware, not_run, table
+from tests.bench.measuring import Bar, Options, Plot, Result, hardware, not_run, stolen_s, table
 from tests.bench.measuring import report as keep
 from tests.bench.pictures import lines
 from tests.bench.run import BENCHES
@@ -30,8 +30,9 @@ def written(tmp_path: Path) -> str:
     """The report of a folder with one result, another without figures, and a quick one."""
     for name, options in (("made_up", Options()), ("quick_one", Options(quick=True))):
         result = Result(**{**_fields(MADE_UP), "bench": name})
-        keep(result, options, hardware(), tmp_path)
-    keep(not_run("gpu", "How fast is a card?", "no card"), Options(), hardware(), tmp_path)
+        keep(result, options, hardware(), stolen_s(), tmp_path)
+    no_card = not_run("gpu", "How fast is a card?", "no card")
+    keep(no_card, Options(), hardware(), stolen_s(), tmp_path)
     return report.write(tmp_path).read_text()
 
 

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from msgspec.structs import replace
 
 from actors.bus import BusError, Delivery, Puller, Unavailable
 from actors.bus.nats_bus import NatsBus
@@ -16,8 +15,6 @@ from tests.harness.events import until, until_async
 IMPATIENT = ConsumerSpec(
     stream=DELIBERATIONS, durable="impatient", filters=(WORK,), description="", ack_wait_s=0.4
 )
-
-IDLE_S = 0.5
 
 
 async def fetched(puller: Puller, count: int) -> list[Delivery]:
@@ -153,24 +150,6 @@ class TestPull:
         with pytest.raises(Unavailable, match="the consumer is gone"):
             await asyncio.wait_for(waiting, 10)
 
-    async def test_a_consumer_may_be_told_to_go_when_nobody_pulls(self, bus: NatsBus):
-        kept, left = (replace(IMPATIENT, durable=name) for name in ("kept", "left"))
-        for consumer in (kept, left):
-            await bus.make_consumer(replace(consumer, idle_s=IDLE_S))
-        await bus.make_consumer(kept)  # told otherwise
-        await until_async(lambda: is_gone(bus, left))
-        await asyncio.sleep(IDLE_S)
-        assert not await is_gone(bus, kept)
-
-    async def test_a_consumer_that_may_go_stays_while_somebody_pulls(self, bus: NatsBus):
-        consumer = replace(IMPATIENT, idle_s=IDLE_S)
-        puller = await bus.pull(consumer)
-        waiting = asyncio.ensure_future(puller.fetch(1, wait=True))
-        await asyncio.sleep(3 * IDLE_S)
-        await stored_work(bus, b"1")
-        assert bodies(await waiting) == [b"1"]
-        await until_async(lambda: is_gone(bus, consumer))
-
     async def test_joining_twice_is_joining_once(self, bus: NatsBus):
         for _ in range(2):
             await bus.pull(agent_consumer("DEV"))
@@ -182,11 +161,6 @@ class TestPull:
         with pytest.raises(BusError, match="stream not found"):
             await bus.pull(agent_consumer("DEV"))
         await bus.close()
-
-
-async def is_gone(bus: NatsBus, consumer: ConsumerSpec) -> bool:
-    """Whether there is no such consumer any more."""
-    return await bus.acknowledged(consumer.stream, consumer.durable) is None
 
 
 async def is_waiting(bus: NatsBus) -> bool:

@@ -56,19 +56,13 @@ class Consumer:
         self.delivered = self.reached = 0
         self._timer: asyncio.TimerHandle | None = None
         self._used_s = self._loop.time()
-        self._reaper: asyncio.TimerHandle | None = None
-        self._reap()
+        if self.is_ephemeral:
+            self._reap()
 
     @property
     def is_ephemeral(self) -> bool:
-        """Whether it is gone with a crash of the server."""
-        return bool(self.config.get("mem_storage"))
-
-    def change(self, config: Mapping[str, Any]) -> None:
-        """Be as it is told now, from here on."""
-        self.config = dict(config)
-        self._used_s = self._loop.time()
-        self._reap()
+        """Whether it goes away when nobody asks."""
+        return bool(self.config.get("inactive_threshold"))
 
     @property
     def backlog(self) -> int:
@@ -233,17 +227,14 @@ class Consumer:
 
     def _reap(self) -> None:
         """Go when nobody has asked for long."""
-        if self._reaper is not None:
-            self._reaper.cancel()
-            self._reaper = None
-        threshold_s = self.config.get("inactive_threshold", 0) / 1e9
+        threshold_s = self.config["inactive_threshold"] / 1e9
         now_s = self._loop.time()
         if self.waiting:
             self._used_s = now_s
-        if threshold_s and now_s >= self._used_s + threshold_s:
+        if now_s >= self._used_s + threshold_s:
             self.deleted = True
-        if threshold_s and not self.deleted:
-            self._reaper = self._loop.call_at(self._used_s + threshold_s, self._reap)
+        if not self.deleted:
+            self._loop.call_at(self._used_s + threshold_s, self._reap)
 
 
 def _epoch_ns(stamp: str | None) -> int:

@@ -243,8 +243,6 @@ class Server:
             consumer.acknowledged = partial(self.acknowledged, consumer)
             consumer.exceeded = partial(self._advise, stream.name, name)
             self.consumers[stream.name, name] = consumer
-        else:
-            consumer.change(request["config"])
         self._consumer_info([stream.name, name], None, reply)
 
     def _advise(self, stream: str, consumer: str, sequence: int, deliveries: int) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import importlib.util
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import psutil
@@ -72,10 +72,13 @@ def _find(scene: Scene, is_it: Callable[[psutil.Process], bool]) -> psutil.Proce
     driver = living(pid) if pid is not None else None
     try:
         family = driver.children(recursive=True) if driver is not None else []
-        found = [each for each in family if is_it(each)]
     except psutil.Error:
         return None  # it is going
-    return living(found[0].pid) if found else None
+    for each in family:
+        with suppress(psutil.Error):  # a zombie, or going
+            if is_it(each):
+                return living(each.pid)
+    return None
 
 
 def _missing() -> str:
