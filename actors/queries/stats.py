@@ -82,7 +82,7 @@ class Window:
         self._whole.remove(facts)
         tally = self._councils[facts.role]
         tally.remove(facts)
-        if not any(tally.sums[status] for status in FINAL_STATUSES):
+        if not any(tally.sums.values()):
             del self._councils[facts.role]
 
     def stats(
@@ -103,7 +103,11 @@ class Window:
             cancelled=sums["CANCELLED"],
             duration=_latency(self._whole),
             usage=_usage(sums),
-            councils=tuple(_council(role, tally) for role, tally in sorted(self._councils.items())),
+            councils=tuple(
+                _council(role, tally)
+                for role, tally in sorted(self._councils.items())
+                if any(tally.sums[status] for status in FINAL_STATUSES)
+            ),
             agents=tuple(agents),
             responses_refused=dict(refused or {}),
         )

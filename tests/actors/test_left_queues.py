@@ -35,11 +35,14 @@ def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.agents.agent.LOOK_S", LOOK_S)
 
 
-async def test_what_was_asked_before_is_answered_by_an_agent_that_starts_after(system: System):
+@pytest.mark.parametrize("queues", [("*",), ("QA",)])
+async def test_what_was_asked_before_is_answered_by_an_agent_that_starts_after(
+    system: System, queues: tuple[str, ...]
+):
     await system.core()
     asked = await system.client.ask("QA")
     await system.client.call(names.COUNCIL_DELETE, QA)
-    await system.agent()
+    await system.agent(queues=queues)
     assert (await system.client.outcome(asked.task_id)).status == "COMPLETED"
 
 

@@ -83,6 +83,24 @@ def test_what_is_forgotten_is_in_no_sum(
     assert before.stats(NOW) == alone.stats(NOW)
 
 
+def test_what_has_no_final_status_is_shown_nowhere_and_taken_from_nobody():
+    """As a stranger may store: it leaves the window after what came before it, and is gone."""
+    recent, begun = Window(), NOW - stats.WINDOW_S * 1000
+    for stored_ms, status in ((begun - 1, "COMPLETED"), (begun, "PENDING")):
+        facts = OutcomeFacts(role="DEV", status=status, usage=Usage(completion_tokens=4))
+        recent.add(stored_ms, facts)
+    assert recent.stats(NOW).councils == ()
+    recent.add(NOW, OutcomeFacts(role="DEV", status="FAILED", usage=Usage(completion_tokens=4)))
+    (council,) = recent.stats(NOW + 1).councils
+    assert (council.failed, council.usage.completion_tokens) == (1, 4)
+
+
+def test_a_council_that_is_in_the_window_no_longer_takes_no_room():
+    recent = window((NOW - stats.WINDOW_S * 1000 - 1, "COMPLETED", 5))
+    recent.stats(NOW)
+    assert not recent._councils
+
+
 def test_percentiles_speak_of_completed_deliberations_alone():
     done = [(NOW, "COMPLETED", each) for each in range(1, 101)]
     found = window(*done, (NOW, "TIMEOUT", 300_000)).stats(NOW).duration
